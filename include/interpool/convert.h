@@ -1,0 +1,352 @@
+// Conversion between C++ and Python values: one archive, one customisation point.
+//
+// `Converter<T>` says how a T is written to an Encoder and read from a Decoder. The archives have
+// backends inside the library (Python objects, Value), so a Converter never sees Python and this
+// header needs no Python.h.
+#pragma once
+
+#include <interpool/detail/api.h>
+#include <interpool/detail/function_ref.h>
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace interpool {
+
+/// Python's bytes, owned.
+using Bytes = std::vector<std::byte>;
+
+/// How deep containers may nest in either direction; what is deeper, or refers to itself, is a
+/// ConversionError.
+inline constexpr std::size_t kMaxDepth = 100;
+
+/// What a value is, in Python's terms. `kOther` is everything that has no native form.
+enum class Kind : std::uint8_t { kNone, kBool, kInt, kFloat, kStr, kBytes, kList, kTuple, kDict, kOther };
+
+/// The name of a kind as Python users know it: "None", "int", "dict", …
+INTERPOOL_API const char* to_string(Kind kind) noexcept;
+
+/// Writes one value, piece by piece. Each container takes exactly the announced number of values
+/// (a dict: that many keys, each followed by its value) and is closed by end().
+///
+/// Used on one thread, inside the call that handed it out. What cannot be written (text that is not
+/// UTF-8, a depth beyond kMaxDepth, an unhashable key) throws ConversionError with its path.
+class INTERPOOL_API Encoder {
+ public:
+  Encoder() = default;
+  Encoder(const Encoder&) = delete;
+  Encoder& operator=(const Encoder&) = delete;
+
+  virtual void put_none() = 0;
+  virtual void put_bool(bool value) = 0;
+  virtual void put_int(std::int64_t value) = 0;
+  virtual void put_uint(std::uint64_t value) = 0;
+  virtual void put_float(double value) = 0;
+  /// Text in UTF-8; NULs are part of it. Surrogates that came out of a Python str go back in.
+  virtual void put_str(std::string_view utf8) = 0;
+  virtual void put_bytes(std::span<const std::byte> bytes) = 0;
+  virtual void begin_list(std::size_t size) = 0;
+  virtual void begin_tuple(std::size_t size) = 0;
+  virtual void begin_dict(std::size_t size) = 0;
+  virtual void end() = 0;
+
+ protected:
+  ~Encoder();
+};
+
+/// Reads one value. A Decoder stands for that value; items() and entries() hand out Decoders for
+/// what is inside it.
+///
+/// Used on one thread, inside the call that handed it out. Each get_… throws ConversionError, with
+/// the path to this value, when the value is of another kind or does not fit.
+class INTERPOOL_API Decoder {
+ public:
+  Decoder() = default;
+  Decoder(const Decoder&) = delete;
+  Decoder& operator=(const Decoder&) = delete;
+
+  [[nodiscard]] virtual Kind kind() const = 0;
+  virtual bool get_bool() = 0;
+  virtual std::int64_t get_int() = 0;
+  virtual std::uint64_t get_uint() = 0;
+  /// Accepts an int when a double holds it exactly.
+  virtual double get_float() = 0;
+  /// UTF-8; lone surrogates are kept as their three-byte form, which put_str takes back.
+  virtual std::string get_str() = 0;
+  virtual Bytes get_bytes() = 0;
+  /// The number of items of a list or tuple, or of entries of a dict.
+  virtual std::size_t size() = 0;
+  /// Calls `visit` for each item of a list, tuple or other sequence (but not str or bytes), in order.
+  virtual void items(detail::FunctionRef<void(Decoder& item)> visit) = 0;
+  /// Calls `visit` for each entry of a dict, in its order.
+  virtual void entries(detail::FunctionRef<void(Decoder& key, Decoder& value)> visit) = 0;
+  /// Throws a ConversionError that names this value's path.
+  [[noreturn]] virtual void fail(std::string reason) const = 0;
+
+ protected:
+  ~Decoder();
+};
+
+/// How a T converts. Specialise it for your own types:
+///
+///     template <> struct interpool::Converter<Point> {
+///       static void encode(Encoder& out, const Point& p) {
+///         out.begin_tuple(2); out.put_float(p.x); out.put_float(p.y); out.end();
+///       }
+///       static Point decode(Decoder& in) {
+///         auto [x, y] = Converter<std::tuple<double, double>>::decode(in); return {x, y};
+///       }
+///     };
+///
+/// Both functions run on a worker, under its GIL; what they throw becomes the task's error.
+template <class T>
+struct Converter;
+
+/// A type that can be an argument.
+template <class T>
+concept Encodable = requires(Encoder& out, const T& value) { Converter<T>::encode(out, value); };
+
+/// A type that can be a result.
+template <class T>
+concept Decodable = requires(Decoder& in) {
+  { Converter<T>::decode(in) } -> std::convertible_to<T>;
+};
+
+namespace detail {
+
+template <class T>
+inline constexpr bool kIsView = std::is_pointer_v<T>;
+template <class C, class Traits>
+inline constexpr bool kIsView<std::basic_string_view<C, Traits>> = true;
+template <class T, std::size_t N>
+inline constexpr bool kIsView<std::span<T, N>> = true;
+
+/// How an argument of type T is kept until its task runs: owned. Text given as a literal or a view
+/// is copied.
+template <class T>
+struct StoredArgument {
+  using type = std::remove_cvref_t<T>;
+};
+template <class T>
+  requires std::is_convertible_v<T, std::string_view> && (!std::is_class_v<std::remove_cvref_t<T>>)
+struct StoredArgument<T> {
+  using type = std::string;
+};
+template <class T>
+  requires std::is_same_v<std::remove_cvref_t<T>, std::string_view>
+struct StoredArgument<T> {
+  using type = std::string;
+};
+template <class T>
+using Stored = typename StoredArgument<T>::type;
+
+/// Fails to compile, with what to do, for a type that cannot cross into Python.
+template <class T>
+constexpr void require_encodable() {
+  static_assert(!kIsView<T>,
+                "interpool: a view or pointer does not own what it shows, and the task runs later: use "
+                "std::string for text, interpool::Bytes or std::vector for data");
+  static_assert(kIsView<T> || Encodable<T>,
+                "interpool: this argument type does not convert to Python: specialise interpool::Converter for it");
+}
+
+/// Fails to compile, with what to do, for a type that cannot come out of Python.
+template <class T>
+constexpr void require_decodable() {
+  static_assert(!std::is_reference_v<T> && !kIsView<T>,
+                "interpool: a result is owned by its future: use std::string, interpool::Bytes or std::vector "
+                "instead of a reference, pointer or view");
+  static_assert(std::is_void_v<T> || std::is_reference_v<T> || kIsView<T> || Decodable<T>,
+                "interpool: this result type does not convert from Python: specialise interpool::Converter for it");
+}
+
+[[noreturn]] INTERPOOL_API void fail_range(const Decoder& in, std::string_view text, bool is_signed, unsigned bits);
+[[noreturn]] INTERPOOL_API void fail_size(const Decoder& in, std::size_t wanted, std::size_t found);
+
+template <class T>
+concept Integer = std::integral<T> && !std::same_as<T, bool> && !std::same_as<T, char> && !std::same_as<T, wchar_t> &&
+                  !std::same_as<T, char8_t> && !std::same_as<T, char16_t> && !std::same_as<T, char32_t>;
+
+}  // namespace detail
+
+template <>
+struct Converter<bool> {
+  static void encode(Encoder& out, bool value) { out.put_bool(value); }
+  static bool decode(Decoder& in) { return in.get_bool(); }
+};
+
+/// Integers are never truncated: what does not fit is a ConversionError.
+template <detail::Integer T>
+struct Converter<T> {
+  static void encode(Encoder& out, T value) {
+    if constexpr (std::is_signed_v<T>) {
+      out.put_int(value);
+    } else {
+      out.put_uint(value);
+    }
+  }
+  static T decode(Decoder& in) {
+    if constexpr (std::is_signed_v<T>) {
+      const std::int64_t value = in.get_int();
+      if (!std::in_range<T>(value)) detail::fail_range(in, std::to_string(value), true, 8 * sizeof(T));
+      return static_cast<T>(value);
+    } else {
+      const std::uint64_t value = in.get_uint();
+      if (!std::in_range<T>(value)) detail::fail_range(in, std::to_string(value), false, 8 * sizeof(T));
+      return static_cast<T>(value);
+    }
+  }
+};
+
+template <std::floating_point T>
+struct Converter<T> {
+  static void encode(Encoder& out, T value) { out.put_float(static_cast<double>(value)); }
+  static T decode(Decoder& in) { return static_cast<T>(in.get_float()); }
+};
+
+template <>
+struct Converter<std::string> {
+  static void encode(Encoder& out, const std::string& value) { out.put_str(value); }
+  static std::string decode(Decoder& in) { return in.get_str(); }
+};
+
+/// bytes, not a list of ints.
+template <>
+struct Converter<Bytes> {
+  static void encode(Encoder& out, const Bytes& value) { out.put_bytes(value); }
+  static Bytes decode(Decoder& in) { return in.get_bytes(); }
+};
+
+template <class T>
+struct Converter<std::optional<T>> {
+  static void encode(Encoder& out, const std::optional<T>& value) {
+    if (value) {
+      Converter<T>::encode(out, *value);
+    } else {
+      out.put_none();
+    }
+  }
+  static std::optional<T> decode(Decoder& in) {
+    if (in.kind() == Kind::kNone) return std::nullopt;
+    return Converter<T>::decode(in);
+  }
+};
+
+/// A list to Python; a list, tuple or other sequence from it.
+template <class T>
+struct Converter<std::vector<T>> {
+  static void encode(Encoder& out, const std::vector<T>& value) {
+    out.begin_list(value.size());
+    for (const auto& item : value) Converter<T>::encode(out, item);
+    out.end();
+  }
+  static std::vector<T> decode(Decoder& in) {
+    std::vector<T> value;
+    value.reserve(in.size());
+    in.items([&](Decoder& item) { value.push_back(Converter<T>::decode(item)); });
+    return value;
+  }
+};
+
+template <class T, std::size_t N>
+struct Converter<std::array<T, N>> {
+  static void encode(Encoder& out, const std::array<T, N>& value) {
+    out.begin_list(N);
+    for (const auto& item : value) Converter<T>::encode(out, item);
+    out.end();
+  }
+  static std::array<T, N> decode(Decoder& in) {
+    std::array<T, N> value{};
+    if (in.size() != N) detail::fail_size(in, N, in.size());
+    std::size_t next = 0;
+    in.items([&](Decoder& item) {
+      if (next < N) value[next++] = Converter<T>::decode(item);
+    });
+    return value;
+  }
+};
+
+/// A tuple to Python; a sequence of exactly that length from it.
+template <class... Ts>
+struct Converter<std::tuple<Ts...>> {
+  static void encode(Encoder& out, const std::tuple<Ts...>& value) {
+    out.begin_tuple(sizeof...(Ts));
+    std::apply([&](const Ts&... item) { (Converter<Ts>::encode(out, item), ...); }, value);
+    out.end();
+  }
+  static std::tuple<Ts...> decode(Decoder& in) {
+    if (in.size() != sizeof...(Ts)) detail::fail_size(in, sizeof...(Ts), in.size());
+    std::tuple<std::optional<Ts>...> slots;
+    std::size_t next = 0;
+    in.items([&](Decoder& item) { decode_at(item, slots, next++, std::index_sequence_for<Ts...>{}); });
+    // A sequence whose length changed under way has left slots empty.
+    if (next < sizeof...(Ts)) detail::fail_size(in, sizeof...(Ts), next);
+    return std::apply([](auto&... slot) { return std::tuple<Ts...>(std::move(*slot)...); }, slots);
+  }
+
+ private:
+  template <std::size_t... I>
+  static void decode_at(Decoder& item, std::tuple<std::optional<Ts>...>& slots, std::size_t at,
+                        std::index_sequence<I...> /*indices*/) {
+    (void)((I == at ? (std::get<I>(slots).emplace(Converter<Ts>::decode(item)), true) : false) || ...);
+  }
+};
+
+template <class A, class B>
+struct Converter<std::pair<A, B>> {
+  static void encode(Encoder& out, const std::pair<A, B>& value) {
+    out.begin_tuple(2);
+    Converter<A>::encode(out, value.first);
+    Converter<B>::encode(out, value.second);
+    out.end();
+  }
+  static std::pair<A, B> decode(Decoder& in) {
+    auto value = Converter<std::tuple<A, B>>::decode(in);
+    return {std::move(std::get<0>(value)), std::move(std::get<1>(value))};
+  }
+};
+
+namespace detail {
+
+template <class Map>
+struct MapConverter {
+  using Key = typename Map::key_type;
+  using Mapped = typename Map::mapped_type;
+  static void encode(Encoder& out, const Map& value) {
+    out.begin_dict(value.size());
+    for (const auto& [key, mapped] : value) {
+      Converter<Key>::encode(out, key);
+      Converter<Mapped>::encode(out, mapped);
+    }
+    out.end();
+  }
+  static Map decode(Decoder& in) {
+    Map value;
+    in.entries([&](Decoder& key, Decoder& mapped) {
+      value.emplace(Converter<Key>::decode(key), Converter<Mapped>::decode(mapped));
+    });
+    return value;
+  }
+};
+
+}  // namespace detail
+
+template <class K, class V>
+struct Converter<std::map<K, V>> : detail::MapConverter<std::map<K, V>> {};
+template <class K, class V>
+struct Converter<std::unordered_map<K, V>> : detail::MapConverter<std::unordered_map<K, V>> {};
+
+}  // namespace interpool

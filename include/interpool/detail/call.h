@@ -1,0 +1,119 @@
+// From typed C++ arguments to one Python call: the templates are thunks of a line, the rest is out
+// of line and the only part that knows Python.
+#pragma once
+
+#include <interpool/convert.h>
+#include <interpool/detail/api.h>
+#include <interpool/detail/task.h>
+#include <interpool/error.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+namespace interpool {
+class Worker;
+}  // namespace interpool
+
+namespace interpool::detail {
+
+class InterpreterHandle;  // one interpreter, in src/python
+struct WorkerAccess;
+
+/// A function's name, registered once per Runtime; each interpreter looks it up once.
+struct FunctionEntry {
+  std::uint32_t id;
+  std::string name;  // "module:qualified.name"
+};
+
+/// Writes the arguments of a call; `args` is the std::tuple that encode_thunk was made for.
+struct EncodeThunk {
+  std::size_t count;
+  void (*encode)(Encoder& out, const void* args);
+};
+/// Reads the result into raw storage for it; null: the result is ignored.
+using DecodeThunk = void (*)(Decoder& in, void* storage);
+
+template <class... Args>
+constexpr EncodeThunk encode_thunk() noexcept {
+  return {sizeof...(Args), [](Encoder& out, const void* args) {
+            std::apply([&](const Args&... arg) { (Converter<Args>::encode(out, arg), ...); },
+                       *static_cast<const std::tuple<Args...>*>(args));
+          }};
+}
+
+template <class R>
+constexpr DecodeThunk decode_thunk() noexcept {
+  if constexpr (std::is_void_v<R>) {
+    return nullptr;
+  } else {
+    return [](Decoder& in, void* storage) { new (storage) R(Converter<R>::decode(in)); };
+  }
+}
+
+/// Room for a value that a DecodeThunk constructs.
+template <class R>
+class Slot {
+ public:
+  void* storage() noexcept { return static_cast<void*>(storage_); }
+  /// The value, which has been constructed; once.
+  R take() {
+    R* value = std::launder(reinterpret_cast<R*>(storage_));
+    struct Destroy {
+      R* value;
+      ~Destroy() { std::destroy_at(value); }
+    } destroy{value};
+    return std::move(*value);
+  }
+
+ private:
+  alignas(R) std::byte storage_[sizeof(R)];
+};
+template <>
+class Slot<void> {
+ public:
+  void* storage() noexcept { return nullptr; }
+  void take() noexcept {}
+};
+
+// Each runs on the worker's thread with its GIL held. call() returns its failure; the others throw.
+INTERPOOL_API Failure call(Worker& worker, const FunctionEntry& function, const std::string& task_name,
+                           EncodeThunk encode, const void* args, DecodeThunk decode, void* storage) noexcept;
+INTERPOOL_API void call_now(Worker& worker, std::string_view function, EncodeThunk encode, const void* args,
+                            DecodeThunk decode, void* storage);
+INTERPOOL_API void eval(Worker& worker, std::string_view expression, DecodeThunk decode, void* storage);
+INTERPOOL_API void exec(Worker& worker, std::string_view code);
+INTERPOOL_API void import_module(Worker& worker, std::string_view name);
+
+/// A task that calls a Python function.
+template <class R, class... Args>
+class PythonCallTask final : public TaskState<R> {
+ public:
+  template <class... Given>
+  PythonCallTask(ExecutorCore* core, const FunctionEntry& function, Given&&... given)
+      : TaskState<R>(core), function_(function), args_(std::forward<Given>(given)...) {}
+  // The arguments are destroyed by drop_work(), at a defined time, and not here.
+  ~PythonCallTask() override {}
+
+  Failure run(Worker* worker) noexcept override {
+    void* storage = this->storage();
+    if constexpr (std::is_void_v<R>) new (storage) Unit();
+    return call(*worker, function_, this->name(), encode_thunk<Args...>(), &args_, decode_thunk<R>(), storage);
+  }
+  void drop_work() noexcept override { std::destroy_at(&args_); }
+
+ private:
+  const std::string& default_name() const noexcept override { return function_.name; }
+
+  const FunctionEntry& function_;  // the Runtime's, which keeps it for ever
+  union {
+    std::tuple<Args...> args_;
+  };
+};
+
+}  // namespace interpool::detail

@@ -1,0 +1,102 @@
+// The task behind Submitter::map: many calls, one future.
+#pragma once
+
+#include <interpool/detail/task.h>
+
+#include <atomic>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+namespace interpool::detail {
+
+/// Settles once all of its parts have: with their values, or with the first failure in their order.
+/// It never waits in a queue itself; the part that settles last runs it.
+template <class R>
+class MapTask final : public TaskState<std::vector<R>> {
+ public:
+  explicit MapTask(std::vector<TaskRef<TaskState<R>>> tasks)
+      : TaskState<std::vector<R>>(nullptr), open_(tasks.size() + 1) {
+    parts_.reserve(tasks.size());
+    for (auto& task : tasks) parts_.emplace_back(*this, std::move(task));
+  }
+
+  /// Hands each part to `submit`, which throws if it was not accepted; then so does this, and the
+  /// parts before it are cancelled.
+  template <class Submit>
+  void start(Submit submit) {
+    std::size_t next = 0;
+    try {
+      for (; next < parts_.size(); ++next) {
+        Part& part = parts_[next];
+        this->add_ref();  // for the part, until it has settled
+        auto task = TaskRef<TaskBase>::share(*part.task);
+        part.task->set_continuation(part);
+        submit(std::move(task));
+      }
+    } catch (...) {
+      // The part that was refused, and those never offered, settle here; only the refused one has
+      // had its work destroyed.
+      for (std::size_t i = next; i < parts_.size(); ++i) {
+        TaskState<R>& task = *parts_[i].task;
+        if (i > next) {
+          task.begin_settling(TaskBase::kQueued);
+          task.drop_work();
+          part_done();
+        } else {
+          part_done();
+          this->release();
+        }
+      }
+      cancel_parts();
+      part_done();
+      throw;
+    }
+    part_done();
+  }
+
+  Failure run(Worker* /*worker*/) noexcept override {
+    try {
+      std::vector<R> values;
+      values.reserve(parts_.size());
+      for (Part& part : parts_) {
+        if (!part.task->has_value()) return part.task->failure();
+        values.push_back(part.task->take_value());
+      }
+      new (this->storage()) std::vector<R>(std::move(values));
+      return nullptr;
+    } catch (...) {
+      return current_failure({.task = this->name()});
+    }
+  }
+  /// Called when the map as a whole is cancelled, and after run(), when it finds nothing to cancel.
+  void drop_work() noexcept override { cancel_parts(); }
+
+ private:
+  struct Part final : Continuation {
+    Part(MapTask& map, TaskRef<TaskState<R>> state) noexcept : parent(map), task(std::move(state)) {}
+    void upstream_settled() noexcept override {
+      MapTask& map = parent;
+      map.part_done();
+      map.release();
+    }
+    MapTask& parent;
+    TaskRef<TaskState<R>> task;
+  };
+
+  void cancel_parts() noexcept {
+    for (Part& part : parts_) part.task->cancel();
+  }
+  void part_done() noexcept {
+    // acq_rel: the last one reads what all the others have settled.
+    if (open_.fetch_sub(1, std::memory_order_acq_rel) != 1 || !this->claim()) return;
+    Failure failure = run(nullptr);
+    drop_work();
+    this->settle_run(std::move(failure));
+  }
+
+  std::vector<Part> parts_;
+  std::atomic<std::size_t> open_;  // parts that have not settled, and one for start()
+};
+
+}  // namespace interpool::detail

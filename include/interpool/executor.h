@@ -1,0 +1,343 @@
+// SubinterpreterExecutor: Python on all cores.
+#pragma once
+
+#include <interpool/convert.h>
+#include <interpool/detail/api.h>
+#include <interpool/detail/call.h>
+#include <interpool/detail/map.h>
+#include <interpool/detail/task.h>
+#include <interpool/future.h>
+#include <interpool/result.h>
+#include <interpool/runtime.h>
+#include <interpool/worker.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <ranges>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace interpool {
+
+struct PooledOptions {
+  std::size_t threads = 0;
+  /// How many interpreters the threads share; thread k belongs to interpreter k mod this. 0: as many
+  /// as threads. More threads than interpreters let blocking calls overlap within one interpreter.
+  std::size_t interpreters = 0;
+};
+
+enum class WhenFull : std::uint8_t {
+  kBlock,   ///< submit() waits for room, until the task's deadline if it has one.
+  kReject,  ///< submit() throws QueueFullError.
+};
+
+struct ExecutorOptions {
+  /// Names the worker threads and the executor's log lines.
+  std::string name = "interpool";
+  /// Workers with a thread and an interpreter each, addressed by pinned(i).
+  std::size_t pinned_workers = 0;
+  /// Workers for tasks that are addressed to none. With no worker of either kind asked for, there is
+  /// one pooled thread with an interpreter of its own per core.
+  PooledOptions pooled = {};
+  /// How many tasks may wait in a queue: in the one for unaddressed tasks, in that of each pinned
+  /// worker, and in the main lane's for each executor's submissions.
+  std::size_t queue_capacity = 1024;
+  WhenFull when_full = WhenFull::kBlock;
+  /// Modules that every sub-interpreter of this executor imports before its first task. If one
+  /// fails, the task at hand fails with WorkerError and the next one tries again.
+  std::vector<std::string> preload = {};
+  /// How long a thread that has run out of work, or waits for a result, watches for news before it
+  /// sleeps. A wake-up costs tens of microseconds, so this is what makes a busy round trip fast.
+  /// One worker thread at a time does it. 0: sleep at once.
+  std::chrono::microseconds spin{50};
+  /// Bounds the destructor; see SubinterpreterExecutor::stop.
+  std::chrono::milliseconds stop_timeout = std::chrono::seconds(30);
+};
+
+/// Options of the tasks submitted through a Submitter; see Submitter::with.
+struct CallOptions {
+  /// Shows up in errors and reports. Empty: the function's name.
+  std::string name = {};
+  /// The task must have started this long after submit(), or it settles with TimeoutError and never
+  /// runs. It bounds the wait for a full queue as well. A task that has started runs to its end.
+  std::optional<std::chrono::nanoseconds> timeout = {};
+  /// The same as a point in time. Give one of the two.
+  std::optional<std::chrono::steady_clock::time_point> deadline = {};
+};
+
+/// What became of the tasks an executor accepted.
+struct TaskCounts {
+  std::uint64_t accepted = 0;
+  std::uint64_t completed = 0;  ///< Settled with a value.
+  std::uint64_t failed = 0;     ///< Settled with an error of Python's, of a callable, of a conversion or of a worker.
+  std::uint64_t cancelled = 0;
+  std::uint64_t timed_out = 0;
+  std::uint64_t abandoned = 0;
+
+  /// How many have settled. Equal to `accepted` once an executor has stopped.
+  [[nodiscard]] std::uint64_t settled() const noexcept {
+    return completed + failed + cancelled + timed_out + abandoned;
+  }
+};
+
+struct ExecutorStopOptions {
+  /// How long accepted work may still run to its end. What is queued after that is cancelled.
+  std::chrono::milliseconds drain{0};
+  /// Bounds the whole of stop(). What still runs then is abandoned.
+  std::chrono::milliseconds timeout = std::chrono::seconds(30);
+};
+
+/// What SubinterpreterExecutor::stop did.
+struct ExecutorReport {
+  TaskCounts tasks;
+  /// Everything accepted ran to its end.
+  bool drained = false;
+  /// Names of the queued tasks that were cancelled; "" for one without a name.
+  std::vector<std::string> cancelled;
+  /// Names of the tasks that were running when the time was up.
+  std::vector<std::string> abandoned;
+  /// Interpreters that were not ended, because a task or thread is stuck in them.
+  std::size_t interpreters_left = 0;
+};
+
+template <class Signature>
+class Function;
+
+namespace detail {
+
+/// Which worker a task is for.
+struct Address {
+  enum class To : std::uint8_t { kAny, kPinned, kMain };
+  To to = To::kAny;
+  std::size_t index = 0;
+};
+
+// Each takes over one reference to a task that has not been queued. On failure its work has been
+// destroyed and the reference dropped.
+INTERPOOL_API void submit(ExecutorCore& core, Address address, const CallOptions& options, TaskRef<TaskBase> task);
+INTERPOOL_API Failure try_submit(ExecutorCore& core, Address address, const CallOptions& options,
+                                 TaskRef<TaskBase> task) noexcept;
+/// Throws UsageError unless `name` is "module:qualified.name".
+INTERPOOL_API const FunctionEntry& function_entry(ExecutorCore& core, std::string_view name);
+
+struct RuntimeAccess {
+  static const std::shared_ptr<RuntimeCore>& core(const Runtime& runtime) noexcept { return runtime.core_; }
+};
+
+template <class F>
+struct CallableResult {
+  static_assert(std::is_invocable_v<F&, Worker&> || std::is_invocable_v<F&>,
+                "interpool: a task is a callable that takes an interpool::Worker& or nothing");
+};
+template <class F>
+  requires std::is_invocable_v<F&, Worker&>
+struct CallableResult<F> : std::invoke_result<F&, Worker&> {};
+template <class F>
+  requires(!std::is_invocable_v<F&, Worker&> && std::is_invocable_v<F&>)
+struct CallableResult<F> : std::invoke_result<F&> {};
+
+}  // namespace detail
+
+/// A way to submit tasks: to any worker, to a pinned one or to the main lane, with these options.
+///
+/// Executors are Submitters, and pinned(), main() and with() make others. Copies are cheap. It may
+/// outlive its executor: submitting then throws ShutdownError. Use from any number of threads.
+///
+/// Blocking: submit(), call() and map() wait while the queue is full and the executor's policy is
+/// kBlock; room, the task's deadline (TimeoutError) and the end of the executor (ShutdownError) end
+/// the wait. A worker that would wait for its own executor gets DeadlockError instead. Any GIL that
+/// the caller holds is released meanwhile.
+///
+/// Tasks: a callable is moved into its task; it runs on a worker's thread with that interpreter's GIL
+/// held and is destroyed there before its future settles; if it never runs, it is destroyed by whoever
+/// settles it. Arguments are stored owned, converted on the worker, and die like callables.
+/// Tasks addressed to one worker, and tasks for the main lane, start in the order of their
+/// submission; unaddressed ones are taken in that order by whichever worker is free.
+class INTERPOOL_API Submitter {
+ public:
+  /// The same way with these options. Throws UsageError if both a timeout and a deadline are given.
+  [[nodiscard]] Submitter with(CallOptions options) const;
+
+  /// Runs a callable, with a Worker& if it takes one. Throws if it was not accepted.
+  template <class F>
+  auto submit(F&& work) const {
+    using R = typename detail::CallableResult<std::decay_t<F>>::type;
+    auto [future, task] = detail::make_task<R, detail::CallableTask<R, std::decay_t<F>>>(core_.get(), std::forward<F>(work));
+    detail::submit(*core_, address_, options_, std::move(task));
+    return std::move(future);
+  }
+  /// The same without waiting or throwing: QueueFullError, ShutdownError or TimeoutError in the Result.
+  template <class F>
+  auto try_submit(F&& work) const {
+    using R = typename detail::CallableResult<std::decay_t<F>>::type;
+    auto [future, task] = detail::make_task<R, detail::CallableTask<R, std::decay_t<F>>>(core_.get(), std::forward<F>(work));
+    if (Failure failure = detail::try_submit(*core_, address_, options_, std::move(task))) {
+      return Result<Future<R>>(std::move(failure));
+    }
+    return Result<Future<R>>(std::move(future));
+  }
+
+  /// Calls "module:qualified.name" with these arguments. The function is looked up (and its module
+  /// imported) once per interpreter; each distinct name is kept for the life of the Runtime.
+  template <class R, class... Args>
+  Future<R> call(std::string_view function, Args&&... args) const {
+    (detail::require_encodable<detail::Stored<Args>>(), ...);
+    return call_entry<R, detail::Stored<Args>...>(detail::function_entry(*core_, function), std::forward<Args>(args)...);
+  }
+
+  /// A Python function with a C++ signature, to call often: `pool.function<double(double)>("math:sqrt")`.
+  template <class Signature>
+  [[nodiscard]] Function<Signature> function(std::string_view name) const {
+    return Function<Signature>(*this, detail::function_entry(*core_, name));
+  }
+
+  /// Calls the function once for each item, in parallel; the future has the results in the items'
+  /// order, or the error of the first item, in that order, that failed. Each item is a task.
+  /// Cancelling the future cancels the items that have not started.
+  template <class R, std::ranges::input_range Range>
+  Future<std::vector<R>> map(std::string_view function, Range&& items) const {
+    static_assert(!std::is_void_v<R>, "interpool: map collects results; use call<void> for a function without one");
+    using Item = detail::Stored<std::ranges::range_value_t<Range>>;
+    detail::require_encodable<Item>();
+    detail::require_decodable<R>();
+    const detail::FunctionEntry& entry = detail::function_entry(*core_, function);
+    std::vector<detail::TaskRef<detail::TaskState<R>>> tasks;
+    for (auto&& item : items) {
+      tasks.emplace_back(new detail::PythonCallTask<R, Item>(core_.get(), entry, std::forward<decltype(item)>(item)));
+    }
+    auto map = detail::TaskRef<detail::MapTask<R>>(new detail::MapTask<R>(std::move(tasks)));
+    auto future = detail::FutureAccess<std::vector<R>>::make(
+        detail::TaskRef<detail::TaskState<std::vector<R>>>::share(*map));
+    map->start([&](detail::TaskRef<detail::TaskBase> task) {
+      detail::submit(*core_, address_, options_, std::move(task));
+    });
+    return future;
+  }
+
+ protected:
+  Submitter(std::shared_ptr<detail::ExecutorCore> core, detail::Address address, CallOptions options);
+
+  [[nodiscard]] const std::shared_ptr<detail::ExecutorCore>& core() const noexcept { return core_; }
+
+ private:
+  friend class SubinterpreterExecutor;
+  template <class Signature>
+  friend class Function;
+
+  template <class R, class... StoredArgs, class... Args>
+  Future<R> call_entry(const detail::FunctionEntry& entry, Args&&... args) const {
+    detail::require_decodable<R>();
+    auto [future, task] =
+        detail::make_task<R, detail::PythonCallTask<R, StoredArgs...>>(core_.get(), entry, std::forward<Args>(args)...);
+    detail::submit(*core_, address_, options_, std::move(task));
+    return std::move(future);
+  }
+
+  std::shared_ptr<detail::ExecutorCore> core_;
+  detail::Address address_;
+  CallOptions options_;
+};
+
+/// A Python function with a C++ signature; made by Submitter::function. Copies are cheap, calls are
+/// allowed from any number of threads, and what Submitter says of tasks holds.
+template <class R, class... Args>
+class Function<R(Args...)> {
+ public:
+  Future<R> operator()(Args... args) const {
+    return submitter_.template call_entry<R, std::remove_cvref_t<Args>...>(*entry_, std::forward<Args>(args)...);
+  }
+
+  /// The same function with these options on its tasks.
+  [[nodiscard]] Function with(CallOptions options) const { return Function(submitter_.with(std::move(options)), *entry_); }
+  /// "module:qualified.name"
+  [[nodiscard]] const std::string& name() const noexcept { return entry_->name; }
+
+ private:
+  friend class Submitter;
+  Function(Submitter submitter, const detail::FunctionEntry& entry) : submitter_(std::move(submitter)), entry_(&entry) {
+    (detail::require_encodable<std::remove_cvref_t<Args>>(), ...);
+    detail::require_decodable<R>();
+  }
+
+  Submitter submitter_;
+  const detail::FunctionEntry* entry_;
+};
+
+/// Worker threads with own-GIL sub-interpreters, and a way to the main interpreter.
+///
+/// Each interpreter is created in its worker's thread when that worker gets its first task (7 to 15 ms,
+/// 2.2 to 2.6 MB), lives as long as the executor, and is ended by the thread that created it.
+/// Unaddressed tasks go to the pooled workers if there are any, else to whichever pinned worker is free.
+///
+/// Thread safety: everything but construction and destruction may be called from any thread. Any
+/// number of executors may exist; they share the Runtime's main lane.
+///
+/// Ownership: keeps what it needs of the Runtime alive, and should be destroyed before it.
+///
+/// Destruction is stop({.drain = 0, .timeout = options.stop_timeout}): queued tasks are cancelled, and
+/// running ones are awaited for that long, then abandoned, with a log line. Destroying it inside one
+/// of its own tasks abandons what is running at once.
+class INTERPOOL_API SubinterpreterExecutor final : public Submitter, public Executor {
+ public:
+  using Options = ExecutorOptions;
+
+  /// Starts the threads; interpreters come with the first tasks. Throws UsageError for options that
+  /// contradict each other, and RuntimeStateError when the Runtime has ended.
+  explicit SubinterpreterExecutor(Runtime& runtime, Options options = {});
+  ~SubinterpreterExecutor() override;
+  SubinterpreterExecutor(const SubinterpreterExecutor&) = delete;
+  SubinterpreterExecutor& operator=(const SubinterpreterExecutor&) = delete;
+
+  /// A pinned worker: its state is its own, and its tasks keep their order. Throws UsageError when
+  /// there is no such worker.
+  [[nodiscard]] Submitter pinned(std::size_t index) const;
+  /// The main interpreter, for modules that refuse sub-interpreters. While a task there holds the
+  /// GIL, other interpreters cannot be created nor import an extension for the first time.
+  [[nodiscard]] Submitter main() const;
+  [[nodiscard]] std::size_t pinned_workers() const noexcept;
+  [[nodiscard]] std::size_t pooled_threads() const noexcept;
+
+  /// Accepts nothing from now on; submitters that wait for room get ShutdownError. What was accepted
+  /// goes on. Does not block. Main-lane tasks of this executor are included, here and below.
+  void close() noexcept;
+  /// Closes, then waits until all that was accepted has settled; false when the time was up first.
+  /// Throws DeadlockError in a task of this executor.
+  bool drain(std::chrono::milliseconds timeout);
+  /// Settles everything that has not started with CancelledError; how many there were.
+  std::size_t cancel_queued();
+  /// Closes, drains, cancels what is still queued, waits for what runs, ends the interpreters on
+  /// their threads. What is still running at the timeout is settled with AbandonedError and its
+  /// thread left alone; its callable lives until it comes back. Called again, it returns the first
+  /// report. Throws DeadlockError in a task of this executor.
+  ExecutorReport stop(ExecutorStopOptions options);
+
+  /// What has become of the tasks so far. A task counts before its future is ready.
+  [[nodiscard]] TaskCounts counts() const noexcept;
+  /// Tasks accepted and not settled, plus submissions under way. May lag behind a settled future
+  /// for a moment.
+  [[nodiscard]] std::size_t in_flight() const noexcept;
+
+  /// Runs a continuation on any worker, with its GIL released; see Future::then. Never blocks, and
+  /// ignores the queue's capacity.
+  void execute(Work work) override;
+};
+
+namespace detail {
+
+template <class R, class Task, class... Args>
+std::pair<Future<R>, TaskRef<TaskBase>> make_task(Args&&... args) {
+  static_assert(!std::is_reference_v<R>, "interpool: a task returns a value, not a reference");
+  auto* task = new Task(std::forward<Args>(args)...);
+  task->add_ref();
+  return {FutureAccess<R>::make(TaskRef<TaskState<R>>(task)), TaskRef<TaskBase>(task)};
+}
+
+}  // namespace detail
+
+}  // namespace interpool

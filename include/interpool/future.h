@@ -1,0 +1,218 @@
+// Future<T>: the one result of one task.
+#pragma once
+
+#include <interpool/detail/api.h>
+#include <interpool/detail/task.h>
+#include <interpool/error.h>
+#include <interpool/result.h>
+
+#include <chrono>
+#include <concepts>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace interpool {
+
+/// A piece of work handed to an Executor: call it once, or destroy it unrun, which settles the
+/// future behind it with ShutdownError. Move-only.
+class INTERPOOL_API Work {
+ public:
+  explicit Work(detail::TaskRef<detail::TaskBase> task) noexcept : task_(std::move(task)) {}
+  Work(Work&&) noexcept = default;
+  Work& operator=(Work&&) noexcept;
+  Work(const Work&) = delete;
+  Work& operator=(const Work&) = delete;
+  ~Work();
+
+  void operator()() noexcept;
+
+ private:
+  void refuse() noexcept;
+  detail::TaskRef<detail::TaskBase> task_;
+};
+
+/// Where continuations run. A SubinterpreterExecutor is one; a host wraps its event loop in another.
+class INTERPOOL_API Executor {
+ public:
+  Executor() = default;
+  virtual ~Executor();
+  /// Runs `work` once, later, on a thread of this executor. Must not run it inside this call, and
+  /// must not block: it is called by whoever settles a future. Called from any thread.
+  virtual void execute(Work work) = 0;
+};
+
+/// A thread of the library's own on which continuations run that name no executor, one at a time,
+/// in the order in which their futures settled. It never holds a GIL. Lives as long as the process.
+INTERPOOL_API Executor& callback_executor();
+
+template <class T>
+class Future;
+
+namespace detail {
+
+template <class R, class Task, class... Args>
+std::pair<Future<R>, TaskRef<TaskBase>> make_task(Args&&... args);
+
+template <class T>
+struct FutureAccess;
+
+template <class R, class T, class F>
+class ContinuationTask;
+
+/// Throws UsageError: the future was moved from, or its result was taken.
+[[noreturn]] INTERPOOL_API void fail_no_state();
+/// Hands the work to the executor, releasing a GIL that the calling thread holds meanwhile.
+INTERPOOL_API void dispatch(Executor& executor, Work work) noexcept;
+
+}  // namespace detail
+
+/// The result of a task, once: a value or an Error. Settled exactly once, whatever happens to the
+/// task, its worker or its executor; never a "broken promise".
+///
+/// Thread safety: one thread at a time uses a Future; it may be another one than made it, and the
+/// executor and even the Runtime may be gone. Waiting inside a task is allowed and releases that
+/// worker's GIL; waiting for a task that only the waiting worker could run throws DeadlockError.
+/// Destroying a Future neither waits nor cancels: the task runs, and its result is dropped.
+template <class T>
+class [[nodiscard]] Future {
+ public:
+  /// A future without a task; valid() is false.
+  Future() = default;
+  Future(Future&&) noexcept = default;
+  Future& operator=(Future&&) noexcept = default;
+  Future(const Future&) = delete;
+  Future& operator=(const Future&) = delete;
+
+  /// False for a default-constructed or moved-from future, and after get(), result() or then().
+  [[nodiscard]] bool valid() const noexcept { return static_cast<bool>(task_); }
+  /// Whether the result is there.
+  [[nodiscard]] bool ready() const { return state().settled(); }
+
+  /// Blocks until the task settles, which its deadline or the end of its executor bounds.
+  void wait() const { state().wait(); }
+  /// The same for a time; false when the result is still not there then.
+  template <class Rep, class Period>
+  bool wait_for(std::chrono::duration<Rep, Period> time) const {
+    return state().wait_until(detail::Clock::now() + std::chrono::ceil<detail::Clock::duration>(time));
+  }
+  bool wait_until(std::chrono::steady_clock::time_point deadline) const { return state().wait_until(deadline); }
+
+  /// Waits, then moves the value out or throws the task's error, as its own type. Once.
+  T get() {
+    state().wait();
+    const auto task = std::move(task_);
+    if (!task->has_value()) task->failure()->raise();
+    if constexpr (!std::is_void_v<T>) return task->take_value();
+  }
+
+  /// Waits, then moves the value or the error out, without throwing it. Once.
+  Result<T> result() {
+    state().wait();
+    const auto task = std::move(task_);
+    if (!task->has_value()) return Result<T>(task->failure());
+    if constexpr (std::is_void_v<T>) {
+      return Result<T>();
+    } else {
+      return Result<T>(task->take_value());
+    }
+  }
+
+  /// Settles the task with CancelledError if it has not started; its callable and arguments are
+  /// destroyed in this call. False when it has started or settled: its result will come.
+  bool cancel() { return state().cancel(); }
+
+  /// Runs `next` with this future's Result once it settles, on `executor`, never under a GIL that
+  /// `next` did not take itself, and never inside this call. Takes this future's place; the new
+  /// future has what `next` returns or throws. `next` dies where it ran; or, unrun, with
+  /// CancelledError where the new future is cancelled and with ShutdownError where the executor
+  /// drops it. `executor` must live until this future has settled.
+  template <class F>
+  auto then(Executor& executor, F next) -> Future<std::invoke_result_t<F&, Result<T>>> {
+    using R = std::invoke_result_t<F&, Result<T>>;
+    state();
+    auto* continuation = new detail::ContinuationTask<R, T, F>(executor, std::move(task_), std::move(next));
+    auto future = detail::FutureAccess<R>::make(detail::TaskRef<detail::TaskState<R>>(continuation));
+    continuation->attach();
+    return future;
+  }
+  /// The same on callback_executor().
+  template <class F>
+  auto then(F next) {
+    return then(callback_executor(), std::move(next));
+  }
+
+ private:
+  friend struct detail::FutureAccess<T>;
+
+  explicit Future(detail::TaskRef<detail::TaskState<T>> task) noexcept : task_(std::move(task)) {}
+  detail::TaskState<T>& state() const {
+    if (!task_) detail::fail_no_state();
+    return *task_;
+  }
+
+  detail::TaskRef<detail::TaskState<T>> task_;
+};
+
+namespace detail {
+
+template <class T>
+struct FutureAccess {
+  static Future<T> make(TaskRef<TaskState<T>> task) noexcept { return Future<T>(std::move(task)); }
+};
+
+/// The task behind then(): waits for `upstream`, then goes to an executor as Work.
+///
+/// The upstream task refers to it (as its continuation) and it refers to the upstream; the circle
+/// opens when the upstream settles, which every task does.
+template <class R, class T, class F>
+class ContinuationTask final : public TaskState<R>, private Continuation {
+ public:
+  ContinuationTask(Executor& executor, TaskRef<TaskState<T>> upstream, F&& next)
+      : TaskState<R>(nullptr), executor_(executor), upstream_(std::move(upstream)), next_(std::move(next)) {}
+
+  void attach() noexcept {
+    this->add_ref();  // held by the upstream, handed on in upstream_settled()
+    // A reference of our own: the upstream may settle, and the work run, inside the call.
+    const auto upstream = TaskRef<TaskState<T>>::share(*upstream_);
+    upstream->set_continuation(*this);
+  }
+
+  Failure run(Worker* /*worker*/) noexcept override {
+    try {
+      if constexpr (std::is_void_v<R>) {
+        (*next_)(upstream_result());
+        new (this->storage()) Unit();
+      } else {
+        new (this->storage()) R((*next_)(upstream_result()));
+      }
+      return nullptr;
+    } catch (...) {
+      return current_failure({.task = this->name()});
+    }
+  }
+  void drop_work() noexcept override { next_.reset(); }
+
+ private:
+  void upstream_settled() noexcept override {
+    dispatch(executor_, Work(TaskRef<TaskBase>(static_cast<TaskBase*>(this))));
+  }
+  Result<T> upstream_result() {
+    const auto upstream = std::move(upstream_);
+    if (!upstream->has_value()) return Result<T>(upstream->failure());
+    if constexpr (std::is_void_v<T>) {
+      return Result<T>();
+    } else {
+      return Result<T>(upstream->take_value());
+    }
+  }
+
+  Executor& executor_;
+  TaskRef<TaskState<T>> upstream_;
+  std::optional<F> next_;
+};
+
+}  // namespace detail
+
+}  // namespace interpool

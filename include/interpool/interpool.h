@@ -1,0 +1,13 @@
+// Everything: include this one to begin with.
+#pragma once
+
+#include <interpool/convert.h>
+#include <interpool/error.h>
+#include <interpool/executor.h>
+#include <interpool/future.h>
+#include <interpool/log.h>
+#include <interpool/result.h>
+#include <interpool/runtime.h>
+#include <interpool/value.h>
+#include <interpool/version.h>
+#include <interpool/worker.h>

@@ -1,0 +1,113 @@
+// Runtime: the CPython of this process.
+#pragma once
+
+#include <interpool/detail/api.h>
+#include <interpool/log.h>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace interpool {
+
+namespace detail {
+class RuntimeCore;
+struct RuntimeAccess;
+}  // namespace detail
+
+/// What Python's sys.stdout and sys.stderr do, in every interpreter.
+enum class Stdio : std::uint8_t {
+  kInherit,     ///< The process's own streams, buffered as Python does (by line on a terminal).
+  kUnbuffered,  ///< The process's own streams, each write passed on at once.
+  kDiscard,     ///< Nowhere.
+};
+
+/// Where CPython takes its memory from.
+enum class Allocator : std::uint8_t {
+  kDefault,  ///< pymalloc; malloc where the library was built for AddressSanitizer.
+  kMalloc,   ///< The C library's malloc for everything, so that memory checkers see it.
+};
+
+struct RuntimeOptions {
+  /// The root of a virtual environment, made by the same Python version: its packages are importable
+  /// and it is sys.prefix. Empty: none, or $VIRTUAL_ENV when `use_environment` is set.
+  std::filesystem::path virtual_env = {};
+  /// Put in front of sys.path of every interpreter, in this order. Relative ones are resolved now.
+  std::vector<std::filesystem::path> module_paths = {};
+  /// Whether PYTHONPATH and the other PYTHON… variables, $VIRTUAL_ENV and the user's site-packages
+  /// count. By default Python is isolated from them.
+  bool use_environment = false;
+  /// Has no effect on an adopted interpreter's main interpreter.
+  Stdio stdio = Stdio::kInherit;
+  Allocator allocator = Allocator::kDefault;
+  /// Bounds what the destructor waits for; see Runtime::stop.
+  std::chrono::milliseconds stop_timeout = std::chrono::seconds(30);
+  /// Takes the library's log lines of at least `log_level`; empty: they go to stderr.
+  LogCallback log = {};
+  LogLevel log_level = LogLevel::kWarn;
+};
+
+/// What Runtime::stop did.
+struct StopReport {
+  /// Everything that was to end has ended, and Python's atexit callbacks and flushes have run.
+  bool clean = true;
+  /// What was still running or failed, one line each, when not clean.
+  std::vector<std::string> problems;
+};
+
+/// CPython in this process: started here, or adopted when the host has started it already.
+///
+/// One per process, and CPython starts once: while one exists, and after it has ended, making another
+/// throws RuntimeStateError. It owns the *home thread*, on which CPython was initialized, which is
+/// Python's main thread and the main lane of every executor; the host's own threads stay free of
+/// Python. In an adopted interpreter the main lane is a thread of ours in the main interpreter.
+/// While the home thread is idle it holds no GIL.
+///
+/// Thread safety: stop() and the queries may be called from any thread; construct and destroy it on
+/// any one thread. A caller that holds a GIL has it released while a call blocks.
+///
+/// Ownership: an executor keeps what it needs of the Runtime alive; executors are best destroyed
+/// first, and stop() ends those that were not.
+///
+/// Destruction is stop(options.stop_timeout), with the problems logged.
+///
+/// CPython is *quiesced*, not finalized: Python threads are joined, atexit callbacks run, streams
+/// are flushed, sub-interpreters ended, and the main interpreter is left standing. A foreign thread
+/// that attaches late, of a Rust extension say, finds a live interpreter instead of crashing.
+///
+/// After fork(), the child has no threads of ours: every call there throws RuntimeStateError, and
+/// destructors return at once.
+class INTERPOOL_API Runtime {
+ public:
+  using Options = RuntimeOptions;
+
+  /// Starts CPython (about 30 ms) or adopts a running one. Throws UsageError for an option that
+  /// cannot be right (a path that does not exist, a virtual environment of another version) and
+  /// RuntimeStateError when there cannot be a Runtime.
+  explicit Runtime(Options options = {});
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+  ~Runtime();
+
+  /// Ends the executors that are left (their queued tasks are cancelled), then quiesces Python:
+  /// joins its threads, runs atexit callbacks, flushes. Returns at the latest when `timeout` has
+  /// passed, plus a small constant; what has not ended by then is left running and reported.
+  /// Called again, it returns the first report. Throws DeadlockError inside a task.
+  StopReport stop(std::chrono::milliseconds timeout);
+
+  /// "3.13.0"
+  [[nodiscard]] const std::string& python_version() const noexcept;
+  /// Whether the host had initialized CPython.
+  [[nodiscard]] bool adopted() const noexcept;
+  /// How many sub-interpreters of this library exist right now.
+  [[nodiscard]] std::size_t interpreter_count() const noexcept;
+
+ private:
+  friend struct detail::RuntimeAccess;
+  std::shared_ptr<detail::RuntimeCore> core_;
+};
+
+}  // namespace interpool

@@ -1,0 +1,100 @@
+// Value: owned native data of whatever kind Python returned.
+#pragma once
+
+#include <interpool/convert.h>
+#include <interpool/detail/api.h>
+
+#include <cstdint>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace interpool {
+
+/// Data whose kind is known only at run time: None, bool, int, float, str, bytes, list, tuple, dict.
+///
+/// A plain value that owns all it holds and has nothing of Python in it: copy, move, compare and
+/// destroy it anywhere. Integers are 64-bit signed; a larger one is a ConversionError when it comes
+/// out of Python. A dict keeps Python's order, and its keys may be of any kind.
+class INTERPOOL_API Value {
+ public:
+  using List = std::vector<Value>;
+  /// A list that Python sees as a tuple.
+  struct Tuple {
+    std::vector<Value> items;
+    bool operator==(const Tuple&) const = default;
+  };
+  using Entry = std::pair<Value, Value>;
+  using Dict = std::vector<Entry>;
+
+  /// None.
+  Value() = default;
+  Value(std::nullptr_t) {}                                     // NOLINT(google-explicit-constructor)
+  Value(bool value) : data_(value) {}                          // NOLINT(google-explicit-constructor)
+  Value(double value) : data_(value) {}                        // NOLINT(google-explicit-constructor)
+  Value(std::string value) : data_(std::move(value)) {}        // NOLINT(google-explicit-constructor)
+  Value(const char* value) : data_(std::string(value)) {}      // NOLINT(google-explicit-constructor)
+  Value(Bytes value) : data_(std::move(value)) {}              // NOLINT(google-explicit-constructor)
+  Value(List value) : data_(std::move(value)) {}               // NOLINT(google-explicit-constructor)
+  Value(Tuple value) : data_(std::move(value)) {}              // NOLINT(google-explicit-constructor)
+  Value(Dict value) : data_(std::move(value)) {}               // NOLINT(google-explicit-constructor)
+  template <detail::Integer T>
+    requires(std::is_signed_v<T> || sizeof(T) < sizeof(std::int64_t))
+  Value(T value) : data_(static_cast<std::int64_t>(value)) {}  // NOLINT(google-explicit-constructor)
+
+  /// Converts any T that has a Converter; throws ConversionError where one cannot.
+  template <Encodable T>
+  static Value from(const T& value) {
+    return encode([&](Encoder& out) { Converter<T>::encode(out, value); });
+  }
+  /// Converts to any T that has a Converter; throws ConversionError where the data does not fit.
+  template <Decodable T>
+  [[nodiscard]] T to() const {
+    std::optional<T> result;
+    decode([&](Decoder& in) { result.emplace(Converter<T>::decode(in)); });
+    return std::move(*result);
+  }
+
+  [[nodiscard]] Kind kind() const noexcept;
+  [[nodiscard]] bool is_none() const noexcept { return kind() == Kind::kNone; }
+
+  // The data of a known kind. Each throws ConversionError when the value is of another kind.
+  [[nodiscard]] bool as_bool() const;
+  [[nodiscard]] std::int64_t as_int() const;
+  [[nodiscard]] double as_float() const;
+  [[nodiscard]] const std::string& as_str() const;
+  [[nodiscard]] const Bytes& as_bytes() const;
+  /// The items of a list or a tuple.
+  [[nodiscard]] const std::vector<Value>& as_list() const;
+  [[nodiscard]] const Dict& as_dict() const;
+
+  /// The value of a str key of a dict; throws ConversionError when there is none.
+  [[nodiscard]] const Value& operator[](std::string_view key) const;
+  /// An item of a list or tuple; throws ConversionError when it has no such item.
+  [[nodiscard]] const Value& at(std::size_t index) const;
+  /// The number of items or entries, or the length of a str or bytes; 0 for anything else.
+  [[nodiscard]] std::size_t size() const noexcept;
+
+  /// Equal kind and equal data (so 1 and 1.0 and True differ, unlike in Python).
+  friend bool operator==(const Value& a, const Value& b) { return a.data_ == b.data_; }
+
+ private:
+  static Value encode(detail::FunctionRef<void(Encoder&)> write);
+  void decode(detail::FunctionRef<void(Decoder&)> read) const;
+  [[noreturn]] void fail_kind(Kind wanted) const;
+
+  std::variant<std::monostate, bool, std::int64_t, double, std::string, Bytes, List, Tuple, Dict> data_;
+};
+
+/// The value as Python would write it: `{'a': [1, 2.5, None]}`.
+INTERPOOL_API std::string to_string(const Value& value);
+
+template <>
+struct INTERPOOL_API Converter<Value> {
+  static void encode(Encoder& out, const Value& value);
+  static Value decode(Decoder& in);
+};
+
+}  // namespace interpool

@@ -1,0 +1,76 @@
+// Worker: what a C++ callable sees of the interpreter it runs in.
+#pragma once
+
+#include <interpool/convert.h>
+#include <interpool/detail/api.h>
+#include <interpool/detail/call.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+namespace interpool {
+
+/// Which kind of worker runs a task.
+enum class Lane : std::uint8_t {
+  kPinned,  ///< One thread, one interpreter, addressable.
+  kPooled,  ///< Several threads share an interpreter.
+  kMain,    ///< The main interpreter, on the home thread.
+};
+
+/// "pinned", "pooled" or "main".
+INTERPOOL_API const char* to_string(Lane lane) noexcept;
+
+/// The interpreter a task runs in, with its GIL held. Handed to the task's callable, valid until
+/// the callable returns and on its thread only.
+///
+/// Errors are exceptions here: Python's come as PythonError, and one that leaves the callable is the
+/// task's error. Text that names a function is "module:qualified.name".
+class INTERPOOL_API Worker {
+ public:
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  [[nodiscard]] Lane lane() const noexcept { return lane_; }
+  /// The worker's number in its lane, from 0.
+  [[nodiscard]] std::size_t index() const noexcept { return index_; }
+  /// CPython's id of the interpreter; the main one's is 0.
+  [[nodiscard]] std::int64_t interpreter_id() const noexcept;
+
+  /// Evaluates an expression in the interpreter's `__main__`, where exec() leaves its names.
+  template <class R>
+  R eval(std::string_view expression) {
+    detail::require_decodable<R>();
+    detail::Slot<R> slot;
+    detail::eval(*this, expression, detail::decode_thunk<R>(), slot.storage());
+    return slot.take();
+  }
+  /// Runs statements in the interpreter's `__main__`. What they define stays for later tasks there.
+  void exec(std::string_view code) { detail::exec(*this, code); }
+  /// Calls a Python function with these arguments.
+  template <class R, class... Args>
+  R call(std::string_view function, Args&&... args) {
+    detail::require_decodable<R>();
+    (detail::require_encodable<detail::Stored<Args>>(), ...);
+    const std::tuple<detail::Stored<Args>...> stored(std::forward<Args>(args)...);
+    detail::Slot<R> slot;
+    detail::call_now(*this, function, detail::encode_thunk<detail::Stored<Args>...>(), &stored,
+                     detail::decode_thunk<R>(), slot.storage());
+    return slot.take();
+  }
+  /// Imports a module, as `import name` would.
+  void import_module(std::string_view name) { detail::import_module(*this, name); }
+
+ private:
+  friend struct detail::WorkerAccess;
+  Worker(Lane lane, std::size_t index, detail::InterpreterHandle& interpreter) noexcept
+      : lane_(lane), index_(index), interpreter_(interpreter) {}
+
+  Lane lane_;
+  std::size_t index_;
+  detail::InterpreterHandle& interpreter_;
+};
+
+}  // namespace interpool
