@@ -1,0 +1,152 @@
+# Shared by the scripts beside it; sourced, not run. Sets strict mode and changes to the top of the tree.
+
+set -euo pipefail
+
+if [ -z "${BASH_VERSION:-}" ]; then
+  echo "error: this script needs bash; run it as: bash $0" >&2
+  exit 1
+fi
+
+INTERPOOL_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+cd "$INTERPOOL_ROOT"
+
+# One line per step, on stderr: stdout belongs to what the step prints.
+say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
+[ -t 2 ] || say() { printf '== %s\n' "$*" >&2; }
+
+die() {
+  printf 'error: %s\n' "$1" >&2
+  shift
+  for line in "$@"; do printf '  %s\n' "$line" >&2; done
+  exit 1
+}
+
+# How many things to do at once.
+jobs_count() { nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2; }
+
+# Runs a command as root: directly, or through sudo.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  else
+    # sudo drops the environment, so what the command needs is set inside.
+    sudo env DEBIAN_FRONTEND=noninteractive "$@"
+  fi
+}
+
+can_be_root() { [ "$(id -u)" = 0 ] || command -v sudo >/dev/null 2>&1; }
+
+have_apt() { command -v apt-get >/dev/null 2>&1 && command -v dpkg-query >/dev/null 2>&1; }
+
+# The lists of packages are fetched at most once per run, and only when something is missing.
+apt_updated=no
+apt_update() {
+  [ $apt_updated = no ] || return 0
+  say "fetching the lists of packages"
+  as_root apt-get -o DPkg::Lock::Timeout=300 -qq update >&2 ||
+    die "apt-get update failed; see above." "Without it nothing can be installed."
+  apt_updated=yes
+}
+
+apt_install() {
+  apt_update
+  say "installing: $*"
+  # DPkg::Lock::Timeout: a machine that has just started may be installing its own updates.
+  DEBIAN_FRONTEND=noninteractive as_root apt-get -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -qq -y \
+    --no-install-recommends install "$@" </dev/null >&2 ||
+    die "apt-get could not install: $*" "See its messages above."
+}
+
+# need_packages ITEM...: installs what is missing, and is quick when nothing is.
+# An ITEM is a Debian package, or COMMAND:PACKAGE for a program: one that runs is good enough, wherever it is from.
+need_packages() {
+  local item command package missing=()
+  for item in "$@"; do
+    package="${item#*:}"
+    if [ "$item" != "$package" ]; then
+      command="${item%%:*}"
+      "$command" --version >/dev/null 2>&1 || missing+=("$package")
+    elif have_apt; then
+      [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+    fi
+    # Without apt a library cannot be looked up here: CMake looks, and says what to install.
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if ! have_apt; then
+    die "missing programs, and no apt-get to install them with." \
+      "Install what provides these Debian packages, then run this again: ${missing[*]}"
+  elif ! can_be_root; then
+    die "missing packages, and neither root nor sudo to install them with." \
+      "As root: apt-get update && apt-get install ${missing[*]}"
+  fi
+  apt_install "${missing[@]}"
+}
+
+need_build_packages() {
+  need_packages c++:g++ cmake:cmake ninja:ninja-build ccache:ccache pkg-config:pkg-config git:git \
+    libfmt-dev libspdlog-dev
+}
+
+# What configuring the whole tree looks for: CMake configures all of it, also to build a part.
+need_all_packages() {
+  need_build_packages
+  need_packages libgtest-dev libsqlite3-dev libsqlitecpp-dev libcli11-dev nlohmann-json3-dev
+}
+
+# find_python: asks CMake's own module, so that there is one opinion on which Python to take. Prints key=value lines.
+find_python() { cmake -P cmake/InterpoolFindPython.cmake; }
+
+# python_fact KEY [PRESET]: executable, version, base_prefix or stdlib of the Python that a build tree uses.
+python_fact() {
+  local file="build/${2:-release}/interpool-python.txt"
+  [ -f "$file" ] || die "$file is missing: configure first, with cmake --preset ${2:-release}"
+  sed -n "s/^$1=//p" "$file"
+}
+
+# ensure_python [PRESET]: makes sure that CMake will find a Python; installs one where apt has one that is new
+# enough. A tree that is configured has found its own.
+ensure_python() {
+  if [ -z "${INTERPOOL_PYTHON:-}" ] && [ -f "build/${1:-none}/interpool-python.txt" ]; then return 0; fi
+  local errors
+  if errors="$(find_python 2>&1 >/dev/null)"; then return 0; fi
+  # Who named an interpreter wants that one: nothing is installed in its place.
+  if [ -z "${INTERPOOL_PYTHON:-}" ] && have_apt && can_be_root; then
+    apt_update
+    local minor
+    for minor in 3.14 3.13 3.12; do
+      # A package that is only referred to by others has no candidate.
+      if apt-cache policy "python$minor-dev" 2>/dev/null | grep -q 'Candidate: [0-9]'; then
+        apt_install "python$minor-dev" "python$minor-venv"
+        if errors="$(find_python 2>&1 >/dev/null)"; then return 0; fi
+      fi
+    done
+  fi
+  printf '%s\n' "$errors" >&2
+  die "no Python that interpool can embed; see above for what was tried and what to install."
+}
+
+# configure PRESET [cmake arguments]: says only the line about Python, unless it fails.
+configure() {
+  local preset="$1" log
+  shift
+  mkdir -p build
+  log="build/configure-$preset.log"
+  if ! cmake --preset "$preset" "$@" >"$log" 2>&1; then
+    cat "$log" >&2
+    die "cmake --preset $preset failed; see above."
+  fi
+  sed -n 's/^-- \(Python [0-9].*\)/   \1/p' "$log" >&2
+}
+
+# build_preset NAME [TARGET...]
+build_preset() {
+  local preset="$1" targets=()
+  shift
+  [ $# = 0 ] || targets=(--target "$@")
+  say "configuring build/$preset"
+  configure "$preset"
+  say "building build/$preset${*:+: $*}"
+  # stdout of this script may be a result that someone parses.
+  cmake --build "build/$preset" -j "$(jobs_count)" ${targets[@]+"${targets[@]}"} >&2 ||
+    die "the build of build/$preset failed; see above."
+}
