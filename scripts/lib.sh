@@ -96,7 +96,7 @@ need_all_packages() {
 # find_python: asks CMake's own module, so that there is one opinion on which Python to take. Prints key=value lines.
 find_python() { cmake -P cmake/InterpoolFindPython.cmake; }
 
-# python_fact KEY [PRESET]: executable, version, base_prefix or stdlib of the Python that a build tree uses.
+# python_fact KEY [PRESET]: executable, version, base_prefix, stdlib, library or include of the Python that a build tree uses.
 python_fact() {
   local file="build/${2:-release}/interpool-python.txt"
   [ -f "$file" ] || die "$file is missing: configure first, with cmake --preset ${2:-release}"
