@@ -115,7 +115,7 @@ ensure_python() {
     local minor
     for minor in 3.14 3.13 3.12; do
       # A package that is only referred to by others has no candidate.
-      if apt-cache policy "python$minor-dev" 2>/dev/null | grep -q 'Candidate: [0-9]'; then
+      if [[ "$(apt-cache policy "python$minor-dev" 2>/dev/null)" == *"Candidate: "[0-9]* ]]; then
         apt_install "python$minor-dev" "python$minor-venv"
         if errors="$(find_python 2>&1 >/dev/null)"; then return 0; fi
       fi
