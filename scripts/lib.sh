@@ -82,15 +82,11 @@ need_packages() {
   apt_install "${missing[@]}"
 }
 
-need_build_packages() {
-  need_packages c++:g++ cmake:cmake ninja:ninja-build ccache:ccache pkg-config:pkg-config git:git \
-    libfmt-dev libspdlog-dev
-}
-
-# What configuring the whole tree looks for: CMake configures all of it, also to build a part.
+# What configuring the whole tree looks for: CMake configures all of it, also to build a part. One call, so that a
+# user who must install by hand gets one complete list.
 need_all_packages() {
-  need_build_packages
-  need_packages libgtest-dev libsqlite3-dev libsqlitecpp-dev libcli11-dev nlohmann-json3-dev
+  need_packages c++:g++ cmake:cmake ninja:ninja-build ccache:ccache pkg-config:pkg-config git:git \
+    libfmt-dev libspdlog-dev libgtest-dev libsqlite3-dev libsqlitecpp-dev libcli11-dev nlohmann-json3-dev "$@"
 }
 
 # find_python: asks CMake's own module, so that there is one opinion on which Python to take. Prints key=value lines.
