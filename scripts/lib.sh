@@ -7,6 +7,8 @@ if [ -z "${BASH_VERSION:-}" ]; then
   exit 1
 fi
 
+# Where the user is: relative paths among the arguments start there.
+INTERPOOL_CALLER_DIR="$PWD"
 INTERPOOL_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$INTERPOOL_ROOT"
 
@@ -19,6 +21,13 @@ die() {
   shift
   for line in "$@"; do printf '  %s\n' "$line" >&2; done
   exit 1
+}
+
+# Goes back to where the user is, and sets `tree` to what leads from there to the tree: nothing at the top of it.
+back_to_caller() {
+  cd "$INTERPOOL_CALLER_DIR"
+  tree=""
+  [ "$PWD" -ef "$INTERPOOL_ROOT" ] || tree="$INTERPOOL_ROOT/"
 }
 
 # How many things to do at once.
