@@ -79,6 +79,8 @@ class INTERPOOL_API Decoder {
   Decoder& operator=(const Decoder&) = delete;
 
   [[nodiscard]] virtual Kind kind() const = 0;
+  /// The name of the value's type, for messages: "datetime".
+  [[nodiscard]] virtual std::string type_name() const = 0;
   virtual bool get_bool() = 0;
   virtual std::int64_t get_int() = 0;
   virtual std::uint64_t get_uint() = 0;

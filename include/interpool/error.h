@@ -57,6 +57,8 @@ class INTERPOOL_API Error : public std::exception {
 
   /// Throws a copy of this error as its own type.
   [[noreturn]] virtual void raise() const;
+  /// A copy of this error, of its own type, to be kept.
+  [[nodiscard]] virtual std::shared_ptr<const Error> share() const;
 
  private:
   struct Data;
@@ -108,6 +110,7 @@ class INTERPOOL_API PythonError : public Error {
   [[nodiscard]] const PythonErrorInfo& info() const noexcept { return *info_; }
 
   [[noreturn]] void raise() const override;
+  [[nodiscard]] std::shared_ptr<const Error> share() const override;
 
  private:
   std::shared_ptr<const PythonErrorInfo> info_;
@@ -121,6 +124,7 @@ class INTERPOOL_API SystemExitError final : public PythonError {
   /// The exit status Python would have ended with: the code, 0 for None, 1 for any other object.
   [[nodiscard]] int exit_code() const noexcept { return exit_code_; }
   [[noreturn]] void raise() const override;
+  [[nodiscard]] std::shared_ptr<const Error> share() const override;
 
  private:
   int exit_code_;
@@ -132,6 +136,7 @@ class INTERPOOL_API KeyboardInterruptError final : public PythonError {
   using PythonError::PythonError;
   ~KeyboardInterruptError() override;
   [[noreturn]] void raise() const override;
+  [[nodiscard]] std::shared_ptr<const Error> share() const override;
 };
 
 /// A value does not convert between C++ and Python. `path` leads to it: `[3].user.id`.
@@ -144,6 +149,7 @@ class INTERPOOL_API ConversionError final : public Error {
   /// The message without the path.
   [[nodiscard]] const std::string& reason() const noexcept { return *reason_; }
   [[noreturn]] void raise() const override;
+  [[nodiscard]] std::shared_ptr<const Error> share() const override;
 
  private:
   std::shared_ptr<const std::string> path_;
@@ -158,6 +164,7 @@ class INTERPOOL_API NativeError final : public Error {
   ~NativeError() override;
   [[nodiscard]] const std::exception_ptr& original() const noexcept { return original_; }
   [[noreturn]] void raise() const override;
+  [[nodiscard]] std::shared_ptr<const Error> share() const override;
 
  private:
   std::exception_ptr original_;
@@ -170,6 +177,7 @@ class INTERPOOL_API NativeError final : public Error {
     explicit Name(std::string message, ErrorContext context = {}); \
     ~Name() override;                                            \
     [[noreturn]] void raise() const override;                    \
+    [[nodiscard]] std::shared_ptr<const Error> share() const override; \
   }
 
 /// The work was cancelled before it ran.

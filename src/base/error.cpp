@@ -42,7 +42,7 @@ std::string describe(const std::string& message, const ErrorContext& context) {
   return fmt::format("{} [task '{}', interpreter {}]", message, context.task, context.interpreter);
 }
 
-std::string python_message(const PythonErrorInfo& info) {
+std::string summary(const PythonErrorInfo& info) {
   return info.message.empty() ? info.qualified_type : info.qualified_type + ": " + info.message;
 }
 
@@ -70,7 +70,7 @@ void append(std::string& text, const PythonErrorInfo& info) {
     fmt::format_to(out, "  File \"{}\", line {}, in {}\n", frame.file, frame.line, frame.function);
     if (!frame.source.empty()) fmt::format_to(out, "    {}\n", frame.source);
   }
-  fmt::format_to(out, "{}\n", python_message(info));
+  fmt::format_to(out, "{}\n", summary(info));
   for (const std::string& note : info.notes) fmt::format_to(out, "{}\n", note);
 }
 
@@ -87,6 +87,7 @@ const char* Error::what() const noexcept { return data_->what.c_str(); }
 const std::string& Error::task() const noexcept { return data_->context.task; }
 std::int64_t Error::interpreter() const noexcept { return data_->context.interpreter; }
 void Error::raise() const { throw *this; }
+Failure Error::share() const { return std::make_shared<const Error>(*this); }
 
 std::string PythonErrorInfo::format() const {
   std::string text;
@@ -95,17 +96,20 @@ std::string PythonErrorInfo::format() const {
 }
 
 PythonError::PythonError(std::shared_ptr<const PythonErrorInfo> info, ErrorContext context)
-    : Error(ErrorCode::kPython, python_message(*info), std::move(context)), info_(std::move(info)) {}
+    : Error(ErrorCode::kPython, summary(*info), std::move(context)), info_(std::move(info)) {}
 PythonError::~PythonError() = default;
 void PythonError::raise() const { throw *this; }
+Failure PythonError::share() const { return std::make_shared<const PythonError>(*this); }
 
 SystemExitError::SystemExitError(std::shared_ptr<const PythonErrorInfo> info, ErrorContext context, int exit_code)
     : PythonError(std::move(info), std::move(context)), exit_code_(exit_code) {}
 SystemExitError::~SystemExitError() = default;
 void SystemExitError::raise() const { throw *this; }
+Failure SystemExitError::share() const { return std::make_shared<const SystemExitError>(*this); }
 
 KeyboardInterruptError::~KeyboardInterruptError() = default;
 void KeyboardInterruptError::raise() const { throw *this; }
+Failure KeyboardInterruptError::share() const { return std::make_shared<const KeyboardInterruptError>(*this); }
 
 ConversionError::ConversionError(std::string path, std::string message, ErrorContext context)
     : Error(ErrorCode::kConversion, path.empty() ? message : path + ": " + message, std::move(context)),
@@ -113,17 +117,20 @@ ConversionError::ConversionError(std::string path, std::string message, ErrorCon
       reason_(std::make_shared<const std::string>(std::move(message))) {}
 ConversionError::~ConversionError() = default;
 void ConversionError::raise() const { throw *this; }
+Failure ConversionError::share() const { return std::make_shared<const ConversionError>(*this); }
 
 NativeError::NativeError(std::exception_ptr original, ErrorContext context)
     : Error(ErrorCode::kNative, native_message(original), std::move(context)), original_(std::move(original)) {}
 NativeError::~NativeError() = default;
 void NativeError::raise() const { std::rethrow_exception(original_); }
+Failure NativeError::share() const { return std::make_shared<const NativeError>(*this); }
 
 #define INTERPOOL_PLAIN_ERROR(Name, code)                   \
   Name::Name(std::string message, ErrorContext context)     \
       : Error(code, std::move(message), std::move(context)) {} \
   Name::~Name() = default;                                  \
-  void Name::raise() const { throw *this; }
+  void Name::raise() const { throw *this; }                 \
+  Failure Name::share() const { return std::make_shared<const Name>(*this); }
 
 INTERPOOL_PLAIN_ERROR(CancelledError, ErrorCode::kCancelled)
 INTERPOOL_PLAIN_ERROR(TimeoutError, ErrorCode::kTimeout)

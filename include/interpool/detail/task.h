@@ -34,6 +34,7 @@ class Worker;
 namespace interpool::detail {
 
 class ExecutorCore;
+class TaskQueue;
 class WorkerThread;
 
 using Clock = std::chrono::steady_clock;
@@ -131,7 +132,6 @@ class INTERPOOL_API TaskBase {
   static constexpr Phase phase(std::uint32_t state) noexcept { return static_cast<Phase>(state & kPhaseMask); }
 
  private:
-  friend class TaskList;  // the links below
   friend class TaskQueue;
   friend class ExecutorCore;
 
@@ -148,9 +148,14 @@ class INTERPOOL_API TaskBase {
 
   std::atomic<std::uint32_t> state_ = kQueued;
   std::atomic<std::uint32_t> refs_ = 1;
-  // Links of the queue that holds the task; guarded by that queue.
+  // How long a waiter spins before it sleeps; set before the task is queued.
+  std::uint32_t spin_nanoseconds_ = 0;
+  // Whether the queue holds the task, and its place there; guarded by that queue.
+  bool queued_ = false;
   TaskBase* previous_ = nullptr;
   TaskBase* next_ = nullptr;
+  // Set before the task is queued; alive until it has settled.
+  TaskQueue* queue_ = nullptr;
   // The executor the task was accepted by, which outlives it until it is settled; null for others.
   ExecutorCore* const core_;
   // The only worker that can run it, if there is just one: set before it is queued.

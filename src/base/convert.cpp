@@ -1,0 +1,38 @@
+#include "interpool/convert.h"
+
+#include <fmt/format.h>
+
+namespace interpool {
+
+Encoder::~Encoder() = default;
+Decoder::~Decoder() = default;
+
+const char* to_string(Kind kind) noexcept {
+  switch (kind) {
+    case Kind::kNone: return "None";
+    case Kind::kBool: return "bool";
+    case Kind::kInt: return "int";
+    case Kind::kFloat: return "float";
+    case Kind::kStr: return "str";
+    case Kind::kBytes: return "bytes";
+    case Kind::kList: return "list";
+    case Kind::kTuple: return "tuple";
+    case Kind::kDict: return "dict";
+    case Kind::kOther: return "object";
+  }
+  return "object";
+}
+
+namespace detail {
+
+void fail_range(const Decoder& in, std::string_view text, bool is_signed, unsigned bits) {
+  in.fail(fmt::format("{} does not fit into {} {}-bit integer", text, is_signed ? "a signed" : "an unsigned", bits));
+}
+
+void fail_size(const Decoder& in, std::size_t wanted, std::size_t found) {
+  in.fail(fmt::format("{} items wanted, {} found", wanted, found));
+}
+
+}  // namespace detail
+
+}  // namespace interpool

@@ -1,0 +1,397 @@
+#include "interpool/value.h"
+
+#include "base/check.h"
+#include "base/path.h"
+#include "interpool/error.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <iterator>
+#include <limits>
+#include <utility>
+
+namespace interpool {
+
+namespace {
+
+[[noreturn]] void fail_at(const PathStep* at, std::string reason) {
+  throw ConversionError(at == nullptr ? std::string() : at->text(), std::move(reason));
+}
+
+std::string named(Kind kind) {
+  switch (kind) {
+    case Kind::kNone: return "None";
+    case Kind::kInt:
+    case Kind::kOther: return fmt::format("an {}", to_string(kind));
+    case Kind::kBytes: return "bytes";
+    default: return fmt::format("a {}", to_string(kind));
+  }
+}
+
+/// Builds a Value. The containers under construction are a stack of frames.
+class ValueEncoder final : public Encoder {
+ public:
+  Value take() {
+    INTERPOOL_CHECK(frames_.empty(), "a Converter left a container open");
+    return std::move(result_);
+  }
+
+  void put_none() override { put(Value()); }
+  void put_bool(bool value) override { put(Value(value)); }
+  void put_int(std::int64_t value) override { put(Value(value)); }
+  void put_uint(std::uint64_t value) override {
+    if (!std::in_range<std::int64_t>(value)) {
+      throw ConversionError({}, fmt::format("{} does not fit into a Value, which holds 64-bit signed integers", value));
+    }
+    put(Value(static_cast<std::int64_t>(value)));
+  }
+  void put_float(double value) override { put(Value(value)); }
+  void put_str(std::string_view utf8) override { put(Value(std::string(utf8))); }
+  void put_bytes(std::span<const std::byte> bytes) override { put(Value(Bytes(bytes.begin(), bytes.end()))); }
+  void begin_list(std::size_t size) override { begin(Kind::kList, size); }
+  void begin_tuple(std::size_t size) override { begin(Kind::kTuple, size); }
+  void begin_dict(std::size_t size) override { begin(Kind::kDict, 2 * size); }
+  void end() override {
+    INTERPOOL_CHECK(!frames_.empty(), "a Converter closed a container that it did not open");
+    Frame frame = std::move(frames_.back());
+    frames_.pop_back();
+    if (frame.items.size() != frame.size) {
+      throw ConversionError({}, fmt::format("a Converter announced {} values and wrote {}", frame.size, frame.items.size()));
+    }
+    if (frame.kind == Kind::kList) return put(Value(std::move(frame.items)));
+    if (frame.kind == Kind::kTuple) return put(Value(Value::Tuple{std::move(frame.items)}));
+    Value::Dict dict;
+    dict.reserve(frame.items.size() / 2);
+    for (std::size_t i = 0; i < frame.items.size(); i += 2) {
+      dict.emplace_back(std::move(frame.items[i]), std::move(frame.items[i + 1]));
+    }
+    put(Value(std::move(dict)));
+  }
+
+ private:
+  struct Frame {
+    Kind kind;
+    std::size_t size;
+    std::vector<Value> items;
+  };
+
+  void begin(Kind kind, std::size_t size) {
+    if (frames_.size() >= kMaxDepth) {
+      throw ConversionError({}, fmt::format("nested deeper than {} containers, or contains itself", kMaxDepth));
+    }
+    frames_.push_back({kind, size, {}});
+    frames_.back().items.reserve(size);
+  }
+  void put(Value value) {
+    if (frames_.empty()) {
+      result_ = std::move(value);
+    } else {
+      frames_.back().items.push_back(std::move(value));
+    }
+  }
+
+  std::vector<Frame> frames_;
+  Value result_;
+};
+
+class ValueKeyStep final : public PathStep {
+ public:
+  ValueKeyStep(const PathStep* parent, const Value& key) noexcept : PathStep(parent), key_(key) {}
+
+ private:
+  void append(std::string& text) const override {
+    if (key_.kind() == Kind::kStr) {
+      append_key(text, key_.as_str());
+    } else {
+      append_subscript(text, to_string(key_));
+    }
+  }
+  const Value& key_;
+};
+
+class ValueDecoder final : public Decoder {
+ public:
+  explicit ValueDecoder(const Value& value, const PathStep* at = nullptr) noexcept : value_(value), at_(at) {}
+
+  [[nodiscard]] Kind kind() const override { return value_.kind(); }
+  [[nodiscard]] std::string type_name() const override { return to_string(kind()); }
+  bool get_bool() override {
+    require(Kind::kBool);
+    return value_.as_bool();
+  }
+  std::int64_t get_int() override {
+    if (value_.kind() == Kind::kBool) return value_.as_bool() ? 1 : 0;  // as in Python
+    require(Kind::kInt);
+    return value_.as_int();
+  }
+  std::uint64_t get_uint() override {
+    const std::int64_t value = get_int();
+    if (value < 0) fail(fmt::format("{} does not fit into an unsigned integer", value));
+    return static_cast<std::uint64_t>(value);
+  }
+  double get_float() override {
+    if (value_.kind() != Kind::kInt) {
+      require(Kind::kFloat);
+      return value_.as_float();
+    }
+    const std::int64_t integer = value_.as_int();
+    constexpr std::int64_t kExact = std::int64_t{1} << std::numeric_limits<double>::digits;
+    if (integer > kExact || integer < -kExact) fail(fmt::format("{} is not exactly a double", integer));
+    return static_cast<double>(integer);
+  }
+  std::string get_str() override {
+    require(Kind::kStr);
+    return value_.as_str();
+  }
+  Bytes get_bytes() override {
+    require(Kind::kBytes);
+    return value_.as_bytes();
+  }
+  std::size_t size() override {
+    if (kind() != Kind::kList && kind() != Kind::kTuple && kind() != Kind::kDict) fail_kind("a list, tuple or dict");
+    return value_.size();
+  }
+  void items(detail::FunctionRef<void(Decoder&)> visit) override {
+    if (kind() != Kind::kList && kind() != Kind::kTuple) fail_kind("a list or tuple");
+    std::size_t index = 0;
+    for (const Value& item : value_.as_list()) {
+      const IndexStep step(at_, index++);
+      ValueDecoder decoder(item, &step);
+      visit(decoder);
+    }
+  }
+  void entries(detail::FunctionRef<void(Decoder&, Decoder&)> visit) override {
+    require(Kind::kDict);
+    for (const auto& [key, mapped] : value_.as_dict()) {
+      const ValueKeyStep step(at_, key);
+      ValueDecoder key_decoder(key, &step);
+      ValueDecoder mapped_decoder(mapped, &step);
+      visit(key_decoder, mapped_decoder);
+    }
+  }
+  [[noreturn]] void fail(std::string reason) const override { fail_at(at_, std::move(reason)); }
+
+ private:
+  void require(Kind wanted) const {
+    if (value_.kind() != wanted) fail_kind(named(wanted));
+  }
+  [[noreturn]] void fail_kind(const std::string& wanted) const {
+    fail(fmt::format("{} wanted, {} found", wanted, named(kind())));
+  }
+
+  const Value& value_;
+  const PathStep* at_;
+};
+
+void append_repr(std::string& text, const Value& value);
+
+void append_quoted(std::string& text, std::string_view characters) {
+  text += '\'';
+  for (const char c : characters) {
+    if (c == '\'' || c == '\\') text += '\\';
+    if (c == '\n') {
+      text += "\\n";
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      fmt::format_to(std::back_inserter(text), "\\x{:02x}", static_cast<unsigned char>(c));
+    } else {
+      text += c;
+    }
+  }
+  text += '\'';
+}
+
+void append_items(std::string& text, const std::vector<Value>& items) {
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (i > 0) text += ", ";
+    append_repr(text, items[i]);
+  }
+}
+
+void append_float(std::string& text, double number) {
+  const auto start = text.size();
+  fmt::format_to(std::back_inserter(text), "{}", number);
+  // Python always shows that it is a float.
+  if (std::isfinite(number) && text.find_first_of(".e", start) == std::string::npos) text += ".0";
+}
+
+void append_repr(std::string& text, const Value& value) {
+  switch (value.kind()) {
+    case Kind::kBool: text += value.as_bool() ? "True" : "False"; return;
+    case Kind::kInt: fmt::format_to(std::back_inserter(text), "{}", value.as_int()); return;
+    case Kind::kFloat: append_float(text, value.as_float()); return;
+    case Kind::kStr: append_quoted(text, value.as_str()); return;
+    case Kind::kBytes:
+      text += "b'";
+      for (const std::byte byte : value.as_bytes()) {
+        fmt::format_to(std::back_inserter(text), "\\x{:02x}", static_cast<unsigned>(byte));
+      }
+      text += '\'';
+      return;
+    case Kind::kList:
+      text += '[';
+      append_items(text, value.as_list());
+      text += ']';
+      return;
+    case Kind::kTuple:
+      text += '(';
+      append_items(text, value.as_list());
+      text += value.size() == 1 ? ",)" : ")";
+      return;
+    case Kind::kDict: {
+      text += '{';
+      bool first = true;
+      for (const auto& [key, mapped] : value.as_dict()) {
+        if (!std::exchange(first, false)) text += ", ";
+        append_repr(text, key);
+        text += ": ";
+        append_repr(text, mapped);
+      }
+      text += '}';
+      return;
+    }
+    case Kind::kNone:
+    case Kind::kOther: text += "None"; return;
+  }
+}
+
+}  // namespace
+
+Kind Value::kind() const noexcept {
+  static_assert(std::is_same_v<std::variant_alternative_t<static_cast<std::size_t>(Kind::kDict), decltype(data_)>, Dict>,
+                "the alternatives stand in the order of Kind");
+  return static_cast<Kind>(data_.index());
+}
+
+void Value::fail_kind(Kind wanted) const {
+  throw ConversionError({}, fmt::format("{} wanted, {} found", named(wanted), named(kind())));
+}
+
+bool Value::as_bool() const {
+  if (const bool* value = std::get_if<bool>(&data_)) return *value;
+  fail_kind(Kind::kBool);
+}
+std::int64_t Value::as_int() const {
+  if (const std::int64_t* value = std::get_if<std::int64_t>(&data_)) return *value;
+  fail_kind(Kind::kInt);
+}
+double Value::as_float() const {
+  if (const double* value = std::get_if<double>(&data_)) return *value;
+  fail_kind(Kind::kFloat);
+}
+const std::string& Value::as_str() const {
+  if (const std::string* value = std::get_if<std::string>(&data_)) return *value;
+  fail_kind(Kind::kStr);
+}
+const Bytes& Value::as_bytes() const {
+  if (const Bytes* value = std::get_if<Bytes>(&data_)) return *value;
+  fail_kind(Kind::kBytes);
+}
+const std::vector<Value>& Value::as_list() const {
+  if (const List* value = std::get_if<List>(&data_)) return *value;
+  if (const Tuple* value = std::get_if<Tuple>(&data_)) return value->items;
+  fail_kind(Kind::kList);
+}
+const Value::Dict& Value::as_dict() const {
+  if (const Dict* value = std::get_if<Dict>(&data_)) return *value;
+  fail_kind(Kind::kDict);
+}
+
+const Value& Value::operator[](std::string_view key) const {
+  for (const auto& [candidate, mapped] : as_dict()) {
+    const std::string* text = std::get_if<std::string>(&candidate.data_);
+    if (text != nullptr && *text == key) return mapped;
+  }
+  throw ConversionError({}, fmt::format("no key '{}' in this dict", key));
+}
+
+const Value& Value::at(std::size_t index) const {
+  const auto& items = as_list();
+  if (index < items.size()) return items[index];
+  throw ConversionError({}, fmt::format("no item {} in a {} of {}", index, to_string(kind()), items.size()));
+}
+
+std::size_t Value::size() const noexcept {
+  if (const auto* list = std::get_if<List>(&data_)) return list->size();
+  if (const auto* tuple = std::get_if<Tuple>(&data_)) return tuple->items.size();
+  if (const auto* dict = std::get_if<Dict>(&data_)) return dict->size();
+  if (const auto* text = std::get_if<std::string>(&data_)) return text->size();
+  if (const auto* bytes = std::get_if<Bytes>(&data_)) return bytes->size();
+  return 0;
+}
+
+Value Value::encode(detail::FunctionRef<void(Encoder&)> write) {
+  ValueEncoder encoder;
+  write(encoder);
+  return encoder.take();
+}
+
+void Value::decode(detail::FunctionRef<void(Decoder&)> read) const {
+  ValueDecoder decoder(*this);
+  read(decoder);
+}
+
+std::string to_string(const Value& value) {
+  std::string text;
+  append_repr(text, value);
+  return text;
+}
+
+void Converter<Value>::encode(Encoder& out, const Value& value) {
+  switch (value.kind()) {
+    case Kind::kNone:
+    case Kind::kOther: return out.put_none();
+    case Kind::kBool: return out.put_bool(value.as_bool());
+    case Kind::kInt: return out.put_int(value.as_int());
+    case Kind::kFloat: return out.put_float(value.as_float());
+    case Kind::kStr: return out.put_str(value.as_str());
+    case Kind::kBytes: return out.put_bytes(value.as_bytes());
+    case Kind::kList: out.begin_list(value.size()); break;
+    case Kind::kTuple: out.begin_tuple(value.size()); break;
+    case Kind::kDict:
+      out.begin_dict(value.size());
+      for (const auto& [key, mapped] : value.as_dict()) {
+        encode(out, key);
+        encode(out, mapped);
+      }
+      return out.end();
+  }
+  for (const Value& item : value.as_list()) encode(out, item);
+  out.end();
+}
+
+Value Converter<Value>::decode(Decoder& in) {
+  switch (in.kind()) {
+    case Kind::kNone: return {};
+    case Kind::kBool: return in.get_bool();
+    case Kind::kInt: return in.get_int();
+    case Kind::kFloat: return in.get_float();
+    case Kind::kStr: return in.get_str();
+    case Kind::kBytes: return in.get_bytes();
+    case Kind::kList: {
+      Value::List items;
+      items.reserve(in.size());
+      in.items([&](Decoder& item) { items.push_back(decode(item)); });
+      return items;
+    }
+    case Kind::kTuple: {
+      Value::Tuple tuple;
+      tuple.items.reserve(in.size());
+      in.items([&](Decoder& item) { tuple.items.push_back(decode(item)); });
+      return tuple;
+    }
+    case Kind::kDict: {
+      Value::Dict dict;
+      dict.reserve(in.size());
+      in.entries([&](Decoder& key, Decoder& mapped) {
+        Value key_value = decode(key);
+        dict.emplace_back(std::move(key_value), decode(mapped));
+      });
+      return dict;
+    }
+    case Kind::kOther: break;
+  }
+  in.fail(fmt::format("a '{}' does not convert", in.type_name()));
+}
+
+}  // namespace interpool

@@ -1,0 +1,126 @@
+#include "python/call.h"
+
+#include "python/decoder.h"
+#include "python/encoder.h"
+#include "python/error_capture.h"
+
+#include <array>
+#include <memory>
+
+namespace interpool::python {
+
+namespace {
+
+/// What a Converter threw, with the place it happened in.
+Failure conversion_failure(const ErrorContext& context) noexcept {
+  PyErr_Clear();  // a Converter that threw in the middle of something leaves nothing behind
+  try {
+    throw;
+  } catch (const ConversionError& error) {
+    return std::make_shared<const ConversionError>(error.path(), error.reason(), context);
+  } catch (...) {
+    return detail::current_failure(context);
+  }
+}
+
+Failure decode_result(PyObject* result, detail::DecodeThunk decode, void* storage, const ErrorContext& context) noexcept {
+  if (decode == nullptr) return nullptr;
+  try {
+    PythonDecoder decoder(result);
+    decode(decoder, storage);
+    return nullptr;
+  } catch (...) {
+    return conversion_failure(context);
+  }
+}
+
+/// The arguments of one call, and the slot in front of them that PyObject_Vectorcall may use.
+class Arguments {
+ public:
+  explicit Arguments(std::size_t count) : count_(count) {
+    if (count > kInline) more_ = std::make_unique<PyObject*[]>(count + 1);
+  }
+  ~Arguments() {
+    for (std::size_t i = 0; i < filled_; ++i) Py_DECREF(slots()[i]);
+  }
+  Arguments(const Arguments&) = delete;
+  Arguments& operator=(const Arguments&) = delete;
+
+  [[nodiscard]] PyObject** slots() noexcept { return (more_ ? more_.get() : inline_.data()) + 1; }
+  void encode(const detail::EncodeThunk& thunk, const void* args) {
+    PythonEncoder encoder(slots(), count_);
+    thunk.encode(encoder, args);
+    encoder.finish();
+    filled_ = count_;
+  }
+
+ private:
+  static constexpr std::size_t kInline = 8;
+  std::size_t count_;
+  std::size_t filled_ = 0;
+  std::array<PyObject*, kInline + 1> inline_;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by encode
+  std::unique_ptr<PyObject*[]> more_;
+};
+
+Failure run(detail::InterpreterHandle& interpreter, std::string_view text, const char* file, int start,
+            detail::DecodeThunk decode, void* storage) noexcept {
+  try {
+    const ErrorContext context{.task = {}, .interpreter = interpreter.id()};
+    if (text.find('\0') != std::string_view::npos) {
+      return std::make_shared<const UsageError>("Python code cannot contain a NUL character", context);
+    }
+    PyObject* names = interpreter.main_namespace();
+    if (names == nullptr) return take_error(context);
+    // eval() in Python forgives leading blanks, too.
+    if (start == Py_eval_input) text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+    const Object code = Object::take(Py_CompileString(std::string(text).c_str(), file, start));
+    if (!code) return take_error(context);
+    const Object result = Object::take(PyEval_EvalCode(code.get(), names, names));
+    if (!result) return take_error(context);
+    return decode_result(result.get(), decode, storage, context);
+  } catch (...) {
+    return detail::current_failure({});
+  }
+}
+
+}  // namespace
+
+Failure call(detail::InterpreterHandle& interpreter, const detail::FunctionEntry& function, const std::string& task_name,
+             detail::EncodeThunk encode, const void* args, detail::DecodeThunk decode, void* storage) noexcept {
+  // Only an error needs the names.
+  const auto context = [&] { return ErrorContext{.task = task_name, .interpreter = interpreter.id()}; };
+  try {
+    const Object callee = interpreter.function(function);
+    if (!callee) return take_error(context());
+    Arguments arguments(encode.count);
+    try {
+      arguments.encode(encode, args);
+    } catch (...) {
+      return conversion_failure(context());
+    }
+    const Object result = Object::take(PyObject_Vectorcall(callee.get(), arguments.slots(),
+                                                           encode.count | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+    if (!result) return take_error(context());
+    if (decode == nullptr) return nullptr;
+    try {
+      PythonDecoder decoder(result.get());
+      decode(decoder, storage);
+      return nullptr;
+    } catch (...) {
+      return conversion_failure(context());
+    }
+  } catch (...) {
+    return detail::current_failure({});
+  }
+}
+
+Failure eval(detail::InterpreterHandle& interpreter, std::string_view expression, detail::DecodeThunk decode,
+             void* storage) noexcept {
+  return run(interpreter, expression, "<eval>", Py_eval_input, decode, storage);
+}
+
+Failure exec(detail::InterpreterHandle& interpreter, std::string_view code) noexcept {
+  return run(interpreter, code, "<exec>", Py_file_input, nullptr, nullptr);
+}
+
+}  // namespace interpool::python

@@ -1,0 +1,188 @@
+#include "python/decoder.h"
+
+#include "interpool/error.h"
+#include "python/error_capture.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+namespace interpool::python {
+
+namespace {
+
+/// The key of a dict entry.
+class KeyStep final : public PathStep {
+ public:
+  KeyStep(const PathStep* parent, PyObject* key) noexcept : PathStep(parent), key_(key) {}
+
+ private:
+  void append(std::string& text) const override {
+    if (PyUnicode_Check(key_)) {
+      append_key(text, text_of(key_));
+    } else {
+      append_subscript(text, repr_of(key_));
+    }
+  }
+  PyObject* key_;
+};
+
+bool is_sequence(PyObject* object) {
+  return PySequence_Check(object) != 0 && PyUnicode_Check(object) == 0 && PyBytes_Check(object) == 0 &&
+         PyByteArray_Check(object) == 0 && PyDict_Check(object) == 0;
+}
+
+}  // namespace
+
+Kind PythonDecoder::kind() const {
+  if (object_ == Py_None) return Kind::kNone;
+  if (PyBool_Check(object_) != 0) return Kind::kBool;
+  if (PyLong_Check(object_) != 0) return Kind::kInt;
+  if (PyFloat_Check(object_) != 0) return Kind::kFloat;
+  if (PyUnicode_Check(object_) != 0) return Kind::kStr;
+  if (PyBytes_Check(object_) != 0 || PyByteArray_Check(object_) != 0 || PyMemoryView_Check(object_) != 0) {
+    return Kind::kBytes;
+  }
+  if (PyList_Check(object_) != 0) return Kind::kList;
+  if (PyTuple_Check(object_) != 0) return Kind::kTuple;
+  if (PyDict_Check(object_) != 0) return Kind::kDict;
+  return Kind::kOther;
+}
+
+std::string PythonDecoder::type_name() const { return python::type_name(object_); }
+
+bool PythonDecoder::get_bool() {
+  if (PyBool_Check(object_) == 0) fail_kind("a bool");
+  return object_ == Py_True;
+}
+
+Object PythonDecoder::as_int() const {
+  if (PyLong_Check(object_) != 0) return Object::share(object_);
+  if (PyIndex_Check(object_) == 0) fail_kind("an int");
+  Object index = Object::take(PyNumber_Index(object_));
+  if (!index) fail_raised();
+  return index;
+}
+
+std::int64_t PythonDecoder::get_int() {
+  const Object number = as_int();
+  int overflow = 0;
+  const long long value = PyLong_AsLongLongAndOverflow(number.get(), &overflow);
+  if (overflow != 0) fail("an int that does not fit into a signed 64-bit integer");
+  if (value == -1 && PyErr_Occurred() != nullptr) fail_raised();
+  return value;
+}
+
+std::uint64_t PythonDecoder::get_uint() {
+  const Object number = as_int();
+  const unsigned long long value = PyLong_AsUnsignedLongLong(number.get());
+  if (value == static_cast<unsigned long long>(-1) && PyErr_Occurred() != nullptr) {
+    PyErr_Clear();
+    fail("an int that does not fit into an unsigned 64-bit integer");
+  }
+  return value;
+}
+
+double PythonDecoder::get_float() {
+  if (PyFloat_Check(object_) != 0) return PyFloat_AS_DOUBLE(object_);
+  if (PyLong_Check(object_) != 0) {
+    const double value = PyLong_AsDouble(object_);
+    if (value == -1.0 && PyErr_Occurred() != nullptr) PyErr_Clear();
+    const Object back = Object::take(PyLong_FromDouble(value));
+    if (!back) PyErr_Clear();
+    if (!back || PyObject_RichCompareBool(back.get(), object_, Py_EQ) != 1) {
+      PyErr_Clear();
+      fail("an int that is not exactly a double");
+    }
+    return value;
+  }
+  // numpy's scalars, for one, are floats that are not PyFloats.
+  const PyNumberMethods* number = Py_TYPE(object_)->tp_as_number;
+  if (number == nullptr || number->nb_float == nullptr) fail_kind("a float");
+  const double value = PyFloat_AsDouble(object_);
+  if (value == -1.0 && PyErr_Occurred() != nullptr) fail_raised();
+  return value;
+}
+
+std::string PythonDecoder::get_str() {
+  if (PyUnicode_Check(object_) == 0) fail_kind("a str");
+  return text_of(object_);
+}
+
+Bytes PythonDecoder::get_bytes() {
+  if (PyObject_CheckBuffer(object_) == 0) fail_kind("bytes");
+  Py_buffer view;
+  if (PyObject_GetBuffer(object_, &view, PyBUF_CONTIG_RO) != 0) fail_raised();
+  Bytes bytes(static_cast<std::size_t>(view.len));
+  if (view.len > 0) std::memcpy(bytes.data(), view.buf, bytes.size());
+  PyBuffer_Release(&view);
+  return bytes;
+}
+
+std::size_t PythonDecoder::size() {
+  if (PyDict_Check(object_) == 0 && !is_sequence(object_)) fail_kind("a list, tuple or dict");
+  const Py_ssize_t size = PyObject_Size(object_);
+  if (size < 0) fail_raised();
+  return static_cast<std::size_t>(size);
+}
+
+template <class Get>
+void PythonDecoder::visit_items(Py_ssize_t count, Get get, detail::FunctionRef<void(Decoder&)> visit) const {
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    const IndexStep step(at_, static_cast<std::size_t>(i));
+    const Object item = get(i);
+    if (!item) fail_raised();
+    PythonDecoder decoder(item.get(), &step);
+    visit(decoder);
+  }
+}
+
+void PythonDecoder::items(detail::FunctionRef<void(Decoder&)> visit) {
+  check_depth();
+  if (PyTuple_Check(object_) != 0) {
+    visit_items(
+        PyTuple_GET_SIZE(object_), [this](Py_ssize_t i) { return Object::share(PyTuple_GET_ITEM(object_, i)); }, visit);
+    return;
+  }
+  if (!is_sequence(object_)) fail_kind("a list or tuple");
+  // A list may change under way, and other sequences answer as they like: ask for each item. One
+  // that has become shorter ends in an IndexError.
+  const Py_ssize_t count = PySequence_Size(object_);
+  if (count < 0) fail_raised();
+  visit_items(count, [this](Py_ssize_t i) { return Object::take(PySequence_GetItem(object_, i)); }, visit);
+}
+
+void PythonDecoder::entries(detail::FunctionRef<void(Decoder&, Decoder&)> visit) {
+  check_depth();
+  if (PyDict_Check(object_) == 0) fail_kind("a dict");
+  const Object pairs = Object::take(PyDict_Items(object_));  // a snapshot: the dict may change under way
+  if (!pairs) fail_raised();
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pairs.get()); ++i) {
+    PyObject* pair = PyList_GET_ITEM(pairs.get(), i);
+    const KeyStep step(at_, PyTuple_GET_ITEM(pair, 0));
+    PythonDecoder key(PyTuple_GET_ITEM(pair, 0), &step);
+    PythonDecoder value(PyTuple_GET_ITEM(pair, 1), &step);
+    visit(key, value);
+  }
+}
+
+void PythonDecoder::check_depth() const {
+  if (at_ != nullptr && at_->depth() >= kMaxDepth) {
+    fail(fmt::format("nested deeper than {} containers, or contains itself", kMaxDepth));
+  }
+}
+
+void PythonDecoder::fail(std::string reason) const {
+  throw ConversionError(at_ == nullptr ? std::string() : at_->text(), std::move(reason));
+}
+
+void PythonDecoder::fail_kind(const char* wanted) const {
+  fail(fmt::format("{} wanted, a '{}' found", wanted, type_name()));
+}
+
+void PythonDecoder::fail_raised() const {
+  const Failure failure = take_error({});
+  fail(fmt::format("a '{}' does not convert: {}", type_name(), failure->message()));
+}
+
+}  // namespace interpool::python

@@ -1,0 +1,43 @@
+// Python objects as the source of a Decoder.
+#pragma once
+
+#include "base/path.h"
+#include "interpool/convert.h"
+#include "python/cpython.h"
+
+namespace interpool::python {
+
+/// Reads a Python object, which it borrows, under the GIL. Reading may run Python code (`__index__`,
+/// a sequence's `__getitem__`), so everything visited is held by a reference of our own.
+class PythonDecoder final : public Decoder {
+ public:
+  explicit PythonDecoder(PyObject* object, const PathStep* at = nullptr) noexcept : object_(object), at_(at) {}
+
+  [[nodiscard]] Kind kind() const override;
+  [[nodiscard]] std::string type_name() const override;
+  bool get_bool() override;
+  std::int64_t get_int() override;
+  std::uint64_t get_uint() override;
+  double get_float() override;
+  std::string get_str() override;
+  Bytes get_bytes() override;
+  std::size_t size() override;
+  void items(detail::FunctionRef<void(Decoder&)> visit) override;
+  void entries(detail::FunctionRef<void(Decoder&, Decoder&)> visit) override;
+  [[noreturn]] void fail(std::string reason) const override;
+
+ private:
+  [[noreturn]] void fail_kind(const char* wanted) const;
+  /// Fails with the Python exception that is set.
+  [[noreturn]] void fail_raised() const;
+  void check_depth() const;
+  /// The object as an int, or a failure.
+  [[nodiscard]] Object as_int() const;
+  template <class Get>
+  void visit_items(Py_ssize_t count, Get get, detail::FunctionRef<void(Decoder&)> visit) const;
+
+  PyObject* object_;
+  const PathStep* at_;
+};
+
+}  // namespace interpool::python

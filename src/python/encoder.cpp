@@ -1,0 +1,116 @@
+#include "python/encoder.h"
+
+#include "base/path.h"
+#include "interpool/error.h"
+#include "python/error_capture.h"
+
+#include <fmt/format.h>
+
+namespace interpool::python {
+
+PythonEncoder::~PythonEncoder() {
+  for (const Frame& frame : frames_) {
+    Py_XDECREF(frame.key);
+    Py_DECREF(frame.container);
+  }
+  if (finished_) return;
+  for (std::size_t i = 0; i < next_; ++i) Py_DECREF(slots_[i]);
+}
+
+void PythonEncoder::finish() {
+  if (!frames_.empty()) fail("its Converter left a container open");
+  if (next_ != count_) fail("its Converter wrote no value");
+  finished_ = true;
+}
+
+void PythonEncoder::put_str(std::string_view utf8) {
+  // surrogatepass: what get_str() made of lone surrogates goes back as it came.
+  PyObject* text = PyUnicode_DecodeUTF8(utf8.data(), static_cast<Py_ssize_t>(utf8.size()), "surrogatepass");
+  if (text == nullptr && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError) != 0) {
+    const Object error = Object::take(PyErr_GetRaisedException());
+    Py_ssize_t start = 0;
+    PyUnicodeDecodeError_GetStart(error.get(), &start);
+    fail(fmt::format("this text is not UTF-8 at byte {}; use interpool::Bytes for data that is not text", start));
+  }
+  put(text);
+}
+
+void PythonEncoder::put_bytes(std::span<const std::byte> bytes) {
+  put(PyBytes_FromStringAndSize(reinterpret_cast<const char*>(bytes.data()), static_cast<Py_ssize_t>(bytes.size())));
+}
+
+void PythonEncoder::begin_list(std::size_t size) {
+  begin(Kind::kList, size, PyList_New(static_cast<Py_ssize_t>(size)));
+}
+void PythonEncoder::begin_tuple(std::size_t size) {
+  begin(Kind::kTuple, size, PyTuple_New(static_cast<Py_ssize_t>(size)));
+}
+void PythonEncoder::begin_dict(std::size_t size) { begin(Kind::kDict, 2 * size, PyDict_New()); }
+
+void PythonEncoder::begin(Kind kind, std::size_t size, PyObject* container) {
+  Object owned = Object::take(container);
+  if (!owned) fail_raised();
+  if (frames_.size() >= kMaxDepth) {
+    fail(fmt::format("nested deeper than {} containers, or contains itself", kMaxDepth));
+  }
+  frames_.push_back({.kind = kind, .size = size, .container = owned.get(), .key = nullptr});
+  (void)owned.release();
+}
+
+void PythonEncoder::end() {
+  if (frames_.empty()) fail("its Converter closed a container that it did not open");
+  if (frames_.back().next != frames_.back().size) {
+    fail(fmt::format("its Converter announced {} values and wrote {}", frames_.back().size, frames_.back().next));
+  }
+  PyObject* container = frames_.back().container;
+  frames_.pop_back();
+  put(container);
+}
+
+void PythonEncoder::put(PyObject* object) {
+  Object owned = Object::take(object);
+  if (!owned) fail_raised();
+  if (frames_.empty()) {
+    if (next_ == count_) fail("its Converter wrote more than one value");
+    slots_[next_++] = owned.release();
+    return;
+  }
+  Frame& frame = frames_.back();
+  if (frame.next == frame.size) fail("its Converter wrote more values than it announced");
+  const auto index = static_cast<Py_ssize_t>(frame.next);
+  switch (frame.kind) {
+    case Kind::kList: PyList_SET_ITEM(frame.container, index, owned.release()); break;
+    case Kind::kTuple: PyTuple_SET_ITEM(frame.container, index, owned.release()); break;
+    default:
+      if (frame.key == nullptr) {
+        frame.key = owned.release();
+      } else {
+        if (PyDict_SetItem(frame.container, frame.key, owned.get()) != 0) fail_raised();
+        Py_CLEAR(frame.key);
+      }
+  }
+  ++frame.next;
+}
+
+std::string PythonEncoder::path() const {
+  std::string text = fmt::format("args[{}]", next_);
+  for (const Frame& frame : frames_) {
+    if (frame.kind != Kind::kDict) {
+      append_subscript(text, std::to_string(frame.next));
+    } else if (frame.key != nullptr && PyUnicode_Check(frame.key)) {
+      append_key(text, text_of(frame.key));
+    } else if (frame.key != nullptr) {
+      append_subscript(text, repr_of(frame.key));
+    }
+  }
+  return text;
+}
+
+void PythonEncoder::fail(std::string reason) { throw ConversionError(path(), std::move(reason)); }
+
+void PythonEncoder::fail_raised() {
+  const Failure failure = take_error({});
+  fail(failure->message());
+}
+
+}  // namespace interpool::python

@@ -1,0 +1,37 @@
+// Starting CPython in this process, and bringing it to rest.
+#pragma once
+
+#include "interpool/runtime.h"
+#include "python/cpython.h"
+
+#include <string>
+#include <vector>
+
+namespace interpool::python {
+
+/// Whether this process has an initialized CPython. Needs nothing.
+bool is_initialized() noexcept;
+
+/// Makes libpython's symbols global, as extension modules expect. They are not when the host is a
+/// plug-in that was loaded with RTLD_LOCAL.
+void promote_libpython() noexcept;
+
+/// Checks what can be checked before CPython is started; throws UsageError. Resolves paths.
+RuntimeOptions check_options(RuntimeOptions options);
+
+/// Initializes CPython on the calling thread, which becomes Python's main thread and holds the GIL
+/// afterwards. Throws UsageError or RuntimeStateError.
+void initialize(const RuntimeOptions& options);
+
+/// Imports into main what must not be imported first, or concurrently, by other interpreters. Under
+/// main's GIL. Returns what went wrong, one line each.
+std::vector<std::string> prepare_main();
+
+/// Brings the main interpreter to rest without ending it: joins Python threads, runs the atexit
+/// callbacks, flushes the streams. Under main's GIL. Nothing bounds it but the caller's patience.
+void quiesce_main() noexcept;
+
+/// "3.13.0"
+std::string version();
+
+}  // namespace interpool::python

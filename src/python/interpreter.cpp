@@ -1,0 +1,125 @@
+#include "python/interpreter.h"
+
+#include "base/check.h"
+#include "python/error_capture.h"
+#include "python/threads.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <string_view>
+#include <thread>
+
+namespace interpool::detail {
+
+python::Object InterpreterHandle::function(const FunctionEntry& entry) {
+  using python::Object;
+  if (entry.id < functions_.size() && functions_[entry.id] != nullptr) return Object::share(functions_[entry.id]);
+
+  const std::string_view name = entry.name;
+  const std::size_t colon = name.find(':');
+  Object object = Object::take(PyImport_ImportModule(std::string(name.substr(0, colon)).c_str()));
+  for (std::size_t from = colon + 1; object && from <= name.size();) {
+    const std::size_t dot = std::min(name.find('.', from), name.size());
+    object = Object::take(PyObject_GetAttrString(object.get(), std::string(name.substr(from, dot - from)).c_str()));
+    from = dot + 1;
+  }
+  if (!object) return object;
+  // Another thread of this interpreter may have been faster while the import gave up the GIL.
+  if (functions_.size() <= entry.id) functions_.resize(entry.id + 1, nullptr);
+  if (functions_[entry.id] == nullptr) functions_[entry.id] = Py_NewRef(object.get());
+  return object;
+}
+
+PyObject* InterpreterHandle::main_namespace() {
+  PyObject* module = PyImport_AddModule("__main__");
+  return module == nullptr ? nullptr : PyModule_GetDict(module);
+}
+
+void InterpreterHandle::clear() noexcept {
+  // A destructor may run Python code that comes back here, so the vector is emptied first.
+  const std::vector<PyObject*> functions = std::exchange(functions_, {});
+  for (PyObject* function : functions) Py_XDECREF(function);
+}
+
+}  // namespace interpool::detail
+
+namespace interpool::python {
+
+CreatedInterpreter create_interpreter(Mutex& serial) {
+#if PY_VERSION_HEX < 0x030D0000
+  // 3.12 crashes now and then when interpreters are created concurrently. The one mutex that is held
+  // while a GIL is taken: who waits for it holds no GIL.
+  const MutexLock lock(serial);
+#else
+  (void)serial;
+#endif
+  ThreadState boot(PyInterpreterState_Main());
+  boot.attach();
+  PyInterpreterConfig config{};
+  config.use_main_obmalloc = 0;             // an own GIL needs an allocator of its own,
+  config.check_multi_interp_extensions = 1;  // and extensions that can live with it
+  config.allow_fork = 0;
+  config.allow_exec = 0;
+  config.allow_threads = 1;
+  config.allow_daemon_threads = 0;
+  config.gil = PyInterpreterConfig_OWN_GIL;
+  PyThreadState* created = nullptr;
+  const PyStatus status = Py_NewInterpreterFromConfig(&created, &config);
+  if (PyStatus_Exception(status) != 0 || created == nullptr) {
+    std::string error = status.err_msg == nullptr ? "no reason given" : status.err_msg;
+    if (current_thread_state() != nullptr) boot.detach();  // depends on how far the creation came
+    boot.destroy();
+    return {ThreadState(), std::move(error)};
+  }
+  ThreadState state = ThreadState::adopt(created);
+  state.detach();
+  boot.destroy();  // at once: it would be in the way of everything that counts main's threads
+  return {std::move(state), {}};
+}
+
+bool end_interpreter(detail::InterpreterHandle& interpreter, ThreadState& state,
+                     std::chrono::steady_clock::time_point deadline) noexcept {
+  state.attach();
+  interpreter.clear();
+  join_python_threads();
+  // Raw threads of `_thread` are not joined by that, and are fatal to Py_EndInterpreter up to 3.13.
+  while (has_other_threads(interpreter.state())) {
+    state.detach();
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));  // CPython tells nobody when a thread ends
+    state.attach();
+  }
+  Py_EndInterpreter(state.release());
+  return true;
+}
+
+Failure prepend_module_paths(const std::vector<std::string>& paths) {
+  if (paths.empty()) return nullptr;
+  PyObject* sys_path = PySys_GetObject("path");
+  if (sys_path == nullptr || PyList_Check(sys_path) == 0) return nullptr;
+  Py_ssize_t position = 0;
+  for (const std::string& path : paths) {
+    const Object text = Object::take(PyUnicode_DecodeFSDefaultAndSize(path.data(), static_cast<Py_ssize_t>(path.size())));
+    if (!text || PyList_Insert(sys_path, position++, text.get()) != 0) return take_error({});
+  }
+  return nullptr;
+}
+
+Failure discard_stdio() {
+  const Object io = Object::take(PyImport_ImportModule("io"));
+  const Object os = io ? Object::take(PyImport_ImportModule("os")) : Object();
+  const Object devnull = os ? Object::take(PyObject_GetAttrString(os.get(), "devnull")) : Object();
+  for (const char* name : {"stdout", "stderr"}) {
+    const Object file = devnull ? Object::take(PyObject_CallMethod(io.get(), "open", "Os", devnull.get(), "w")) : Object();
+    if (!file || PySys_SetObject(name, file.get()) != 0) return take_error({});
+  }
+  return nullptr;
+}
+
+Failure import_module(detail::InterpreterHandle& interpreter, const std::string& name) {
+  const Object module = Object::take(PyImport_ImportModule(name.c_str()));
+  return module ? nullptr : take_error({.task = "import " + name, .interpreter = interpreter.id()});
+}
+
+}  // namespace interpool::python

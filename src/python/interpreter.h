@@ -1,0 +1,77 @@
+// One interpreter: created, set up, asked for functions, ended.
+#pragma once
+
+#include "base/mutex.h"
+#include "interpool/detail/call.h"
+#include "python/cpython.h"
+#include "python/function_table.h"
+#include "python/thread_state.h"
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace interpool::detail {
+
+/// What the library knows of one interpreter. Everything but id() needs its GIL, which also guards
+/// the members; Python code may run, and so the GIL change hands, inside each of these calls.
+class InterpreterHandle {
+ public:
+  InterpreterHandle(PyInterpreterState* state, FunctionTable& functions)
+      : state_(state), id_(PyInterpreterState_GetID(state)), table_(functions) {}
+  static std::unique_ptr<InterpreterHandle> main(FunctionTable& functions) {
+    return std::make_unique<InterpreterHandle>(PyInterpreterState_Main(), functions);
+  }
+  InterpreterHandle(const InterpreterHandle&) = delete;
+  InterpreterHandle& operator=(const InterpreterHandle&) = delete;
+
+  [[nodiscard]] PyInterpreterState* state() const noexcept { return state_; }
+  [[nodiscard]] std::int64_t id() const noexcept { return id_; }
+  /// The names that function() is asked for come from here.
+  [[nodiscard]] FunctionTable& table() const noexcept { return table_; }
+
+  /// The function, looked up (its module imported) at the first call; null: an exception is set.
+  python::Object function(const FunctionEntry& entry);
+  /// The dict of `__main__`, borrowed; null: an exception is set.
+  PyObject* main_namespace();
+  /// Drops every reference into the interpreter, before its end.
+  void clear() noexcept;
+
+
+ private:
+  PyInterpreterState* const state_;
+  const std::int64_t id_;
+  FunctionTable& table_;
+  std::vector<PyObject*> functions_;  // by FunctionEntry::id; null: not looked up yet
+};
+
+}  // namespace interpool::detail
+
+namespace interpool::python {
+
+struct CreatedInterpreter {
+  ThreadState state;  // of the calling thread, detached; empty: see error
+  std::string error;
+};
+
+/// Creates a sub-interpreter with its own GIL and the calling thread's state in it. Needs main's GIL
+/// for a moment; the caller holds none. `serial` is for the versions whose creation is not safe
+/// concurrently.
+CreatedInterpreter create_interpreter(Mutex& serial);
+
+/// Ends the interpreter of `state`, on the thread that created it, after joining its Python threads
+/// as Py_EndInterpreter would. False: at the deadline there were threads left in it, and it has been left
+/// alone, with `state` detached: ending it would be fatal (3.12, 3.13) or strand them. May run
+/// past the deadline, in atexit callbacks, destructors and joins, which nothing can end.
+bool end_interpreter(detail::InterpreterHandle& interpreter, ThreadState& state,
+                     std::chrono::steady_clock::time_point deadline) noexcept;
+
+// Set-up steps, under the GIL of the interpreter they are for; null is success.
+Failure prepend_module_paths(const std::vector<std::string>& paths);
+Failure discard_stdio();
+Failure import_module(detail::InterpreterHandle& interpreter, const std::string& name);
+
+}  // namespace interpool::python

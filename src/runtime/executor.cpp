@@ -1,0 +1,113 @@
+#include "interpool/executor.h"
+
+#include "base/clock.h"
+#include "python/thread_state.h"
+#include "runtime/executor_core.h"
+#include "runtime/fork_guard.h"
+#include "runtime/runtime_core.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace interpool {
+
+namespace detail {
+
+void submit(ExecutorCore& core, Address address, const CallOptions& options, TaskRef<TaskBase> task) {
+  if (const Failure failure = core.accept(address, options, std::move(task), true)) failure->raise();
+}
+
+Failure try_submit(ExecutorCore& core, Address address, const CallOptions& options, TaskRef<TaskBase> task) noexcept {
+  return core.accept(address, options, std::move(task), false);
+}
+
+const FunctionEntry& function_entry(ExecutorCore& core, std::string_view name) {
+  require_not_forked();
+  return core.runtime().process().functions.entry(name);
+}
+
+namespace {
+
+std::shared_ptr<ExecutorCore> make_core(const Runtime& runtime, ExecutorOptions options) {
+  require_not_forked();
+  const std::shared_ptr<RuntimeCore>& runtime_core = RuntimeAccess::core(runtime);
+  auto core = std::make_shared<ExecutorCore>(runtime_core, ExecutorCore::check_options(std::move(options)));
+  runtime_core->add_executor(core);
+  core->start();
+  return core;
+}
+
+}  // namespace
+
+}  // namespace detail
+
+Submitter::Submitter(std::shared_ptr<detail::ExecutorCore> core, detail::Address address, CallOptions options)
+    : core_(std::move(core)), address_(address), options_(std::move(options)) {}
+
+Submitter Submitter::with(CallOptions options) const {
+  if (options.timeout && options.deadline) {
+    throw UsageError("with(): both a timeout and a deadline are given; give one of them");
+  }
+  return {core_, address_, std::move(options)};
+}
+
+SubinterpreterExecutor::SubinterpreterExecutor(Runtime& runtime, Options options)
+    : Submitter(detail::make_core(runtime, std::move(options)), {}, {}) {}
+
+SubinterpreterExecutor::~SubinterpreterExecutor() {
+  if (in_forked_child()) {
+    new std::shared_ptr<detail::ExecutorCore>(core());  // its threads are not here to be ended
+    return;
+  }
+  core()->stop({.timeout = core()->options().stop_timeout});
+}
+
+Submitter SubinterpreterExecutor::pinned(std::size_t index) const {
+  const detail::Address address{.to = detail::Address::To::kPinned, .index = index};
+  core()->check_address(address);
+  return {core(), address, {}};
+}
+
+Submitter SubinterpreterExecutor::main() const { return {core(), {.to = detail::Address::To::kMain}, {}}; }
+
+std::size_t SubinterpreterExecutor::pinned_workers() const noexcept { return core()->options().pinned_workers; }
+std::size_t SubinterpreterExecutor::pooled_threads() const noexcept { return core()->options().pooled.threads; }
+
+void SubinterpreterExecutor::close() noexcept {
+  if (!in_forked_child()) core()->close();
+}
+
+bool SubinterpreterExecutor::drain(std::chrono::milliseconds timeout) {
+  require_not_forked();
+  if (core()->in_own_task()) throw DeadlockError("a task cannot wait for its own executor to drain");
+  core()->close();
+  const python::GilRelease no_gil;
+  return core()->wait_until_settled(after(timeout));
+}
+
+std::size_t SubinterpreterExecutor::cancel_queued() {
+  require_not_forked();
+  return core()->cancel_queued("cancelled with all queued tasks of its executor").size();
+}
+
+ExecutorReport SubinterpreterExecutor::stop(ExecutorStopOptions options) {
+  require_not_forked();
+  if (core()->in_own_task()) throw DeadlockError("a task cannot stop its own executor and wait for that");
+  return core()->stop(options);
+}
+
+TaskCounts SubinterpreterExecutor::counts() const noexcept { return core()->counts(); }
+std::size_t SubinterpreterExecutor::in_flight() const noexcept { return core()->in_flight(); }
+
+void SubinterpreterExecutor::execute(Work work) {
+  auto run = [work = std::move(work)](Worker&) mutable {
+    const python::GilRelease no_gil;
+    work();
+  };
+  using Task = detail::CallableTask<void, decltype(run)>;
+  // A refusal destroys the work, which settles what is behind it.
+  (void)core()->accept_always(detail::TaskRef<detail::TaskBase>(new Task(core().get(), std::move(run))));
+}
+
+}  // namespace interpool

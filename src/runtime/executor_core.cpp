@@ -1,0 +1,410 @@
+#include "runtime/executor_core.h"
+
+#include "base/clock.h"
+#include "python/thread_state.h"
+#include "runtime/fork_guard.h"
+#include "runtime/runtime_core.h"
+#include "runtime/thread_name.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace interpool::detail {
+
+namespace {
+
+constexpr std::size_t kMaxWorkers = 4096;
+
+Clock::time_point deadline_of(const CallOptions& options) {
+  if (options.deadline) return *options.deadline;
+  return options.timeout ? after(*options.timeout) : Clock::time_point::max();
+}
+
+/// Destroys the work of a task that was never queued.
+Failure refuse(TaskBase& task, Failure failure) noexcept {
+  if (task.begin_settling(TaskBase::kQueued)) task.drop_work();
+  return failure;
+}
+
+}  // namespace
+
+ExecutorOptions ExecutorCore::check_options(ExecutorOptions options) {
+  PooledOptions& pooled = options.pooled;
+  if (options.pinned_workers == 0 && pooled.threads == 0) {
+    if (pooled.interpreters != 0) {
+      throw UsageError(fmt::format("pooled.interpreters is {} but pooled.threads is 0: give as many threads at least", pooled.interpreters));
+    }
+    pooled.threads = std::max(1U, std::thread::hardware_concurrency());
+  }
+  if (pooled.interpreters == 0) pooled.interpreters = pooled.threads;
+  if (pooled.interpreters > pooled.threads) {
+    throw UsageError(fmt::format("pooled.interpreters ({}) is more than pooled.threads ({}): each interpreter needs a thread",
+                                 pooled.interpreters, pooled.threads));
+  }
+  if (options.pinned_workers > kMaxWorkers || pooled.threads > kMaxWorkers) {
+    throw UsageError(fmt::format("more than {} workers: pinned_workers is {}, pooled.threads is {}", kMaxWorkers,
+                                 options.pinned_workers, pooled.threads));
+  }
+  if (options.queue_capacity == 0) throw UsageError("queue_capacity is 0: no task could ever be queued; give 1 or more");
+  if (options.spin < std::chrono::microseconds::zero() || options.spin > std::chrono::seconds(1)) {
+    throw UsageError(fmt::format("spin is {} µs: give 0 (never) to 1,000,000", options.spin.count()));
+  }
+  if (options.stop_timeout < std::chrono::milliseconds::zero()) {
+    throw UsageError(fmt::format("stop_timeout: {} ms is negative", options.stop_timeout.count()));
+  }
+  for (const std::string& module : options.preload) {
+    if (module.empty() || module.find_first_of(std::string_view(": \0", 3)) != std::string::npos) {
+      throw UsageError(fmt::format("preload: '{}' is not the name of a module", module));
+    }
+  }
+  return options;
+}
+
+ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions options)
+    : runtime_(std::move(runtime)), options_(std::move(options)), shared_(std::make_unique<TaskQueue>()) {
+  for (const std::string& module : options_.preload) {
+    journal_->append({.what = "preload " + module,
+                      .apply = [module](InterpreterHandle& interpreter) { return python::import_module(interpreter, module); }});
+  }
+  const InterpreterGroup::Journals journals = {runtime_->journal(), journal_};
+  const auto new_group = [&] {
+    return std::make_shared<InterpreterGroup>(journals, runtime_->process());
+  };
+  // Unaddressed tasks are for the pooled workers where there are any.
+  const bool pinned_share = options_.pooled.threads == 0;
+  for (std::size_t i = 0; i < options_.pinned_workers; ++i) {
+    workers_.push_back(std::make_shared<WorkerThread>(
+        WorkerThread::Setup{.lane = Lane::kPinned,
+                            .index = i,
+                            .shared_group = i,
+                            .shared = pinned_share ? shared_.get() : nullptr,
+                            .has_own_queue = true,
+                            .spin = options_.spin,
+                            .spinner = &spinner_},
+        new_group()));
+  }
+  std::vector<std::shared_ptr<InterpreterGroup>> groups;
+  for (std::size_t i = 0; i < options_.pooled.interpreters; ++i) groups.push_back(new_group());
+  for (std::size_t i = 0; i < options_.pooled.threads; ++i) {
+    workers_.push_back(std::make_shared<WorkerThread>(WorkerThread::Setup{.lane = Lane::kPooled,
+                                                                          .index = i,
+                                                                          .shared_group = i % groups.size(),
+                                                                          .shared = shared_.get(),
+                                                                          .spin = options_.spin,
+                                                                          .spinner = &spinner_},
+                                                      groups[i % groups.size()]));
+  }
+}
+
+ExecutorCore::~ExecutorCore() = default;
+
+void ExecutorCore::start() {
+  const MutexLock lock(mutex_);
+  try {
+    for (const auto& worker : workers_) {
+      threads_.emplace_back([core = shared_from_this(), worker] {
+        name_this_thread(fmt::format("{}-{}{}", core->options_.name.substr(0, 9),
+                                     worker->lane() == Lane::kPinned ? 'p' : 't', worker->index()));
+        worker->run();
+        const Clock::time_point deadline{Clock::duration(core->end_deadline_.load(std::memory_order_acquire))};
+        core->worker_ended(worker->leave(deadline));
+      });
+      ++workers_running_;
+    }
+  } catch (const std::system_error& error) {
+    // The threads that did start hold no interpreter yet.
+    for (const auto& worker : workers_) worker->stop();
+    for (std::thread& thread : threads_) thread.detach();
+    threads_.clear();
+    throw WorkerError(fmt::format("only {} of {} worker threads could be started: {}", workers_running_, workers_.size(), error.what()));
+  }
+}
+
+void ExecutorCore::check_address(Address address) const {
+  if (address.to == Address::To::kPinned && address.index >= options_.pinned_workers) {
+    throw UsageError(fmt::format("there is no pinned worker {}: this executor has {}", address.index, options_.pinned_workers));
+  }
+}
+
+TaskQueue& ExecutorCore::queue(Address address) noexcept {
+  switch (address.to) {
+    case Address::To::kPinned: return workers_[address.index]->own_queue();
+    case Address::To::kMain: return runtime_->main_queue();
+    case Address::To::kAny: break;
+  }
+  return *shared_;
+}
+
+ErrorContext ExecutorCore::context(const TaskBase& task) const { return {.task = task.name()}; }
+
+Failure ExecutorCore::accept(Address address, const CallOptions& options, TaskRef<TaskBase> task, bool may_wait) {
+  if (in_forked_child()) {
+    (void)refuse(*task, nullptr);
+    require_not_forked();
+  }
+  Clock::time_point deadline = Clock::time_point::max();
+  if (!options.name.empty() || options.deadline || options.timeout) {
+    deadline = deadline_of(options);
+    auto details = std::make_unique<TaskDetails>();
+    details->name = options.name;
+    details->deadline = deadline;
+    task->set_details(std::move(details));
+  }
+  task->spin_nanoseconds_ = static_cast<std::uint32_t>(std::chrono::nanoseconds(options_.spin).count());
+
+  TaskQueue& target = queue(address);
+  for (;;) {
+    if (!admission_.try_enter()) {
+      return refuse(*task, std::make_shared<const ShutdownError>("the executor is closed", context(*task)));
+    }
+    TaskQueue::Push pushed{};
+    try {
+      pushed = target.push(*task, options_.queue_capacity, admission_, runtime_->timekeeper());
+    } catch (...) {
+      admission_.leave();
+      return refuse(*task, current_failure({.task = options.name}));
+    }
+    if (pushed == TaskQueue::Push::kDone) {
+      (void)task.leak();  // the queue's now, and perhaps gone already
+      if (address.to == Address::To::kMain) accepted_elsewhere_.fetch_add(1, std::memory_order_relaxed);  // a number
+      return nullptr;
+    }
+    // A submission that has to wait is not in flight: a drain does not wait for it.
+    admission_.leave();
+    if (pushed == TaskQueue::Push::kClosed) continue;  // to the refusal above
+    if (!may_wait || options_.when_full == WhenFull::kReject) {
+      return refuse(*task, std::make_shared<const QueueFullError>(
+                                         fmt::format("the queue holds {} tasks, its capacity", options_.queue_capacity), context(*task)));
+    }
+    if (in_own_task()) {
+      return refuse(*task, std::make_shared<const DeadlockError>(
+                                         "a task that submits to its own executor would wait for room that it keeps others from "
+                                         "making: the queue is full; use try_submit() or a larger queue_capacity",
+                                         context(*task)));
+    }
+    if (Clock::now() >= deadline) {
+      return refuse(*task,
+                    std::make_shared<const TimeoutError>("the queue had no room before the deadline", context(*task)));
+    }
+    const python::GilRelease no_gil;
+    target.wait_for_room(options_.queue_capacity, admission_, deadline);
+  }
+}
+
+Failure ExecutorCore::accept_always(TaskRef<TaskBase> task) {
+  if (!admission_.try_enter()) {
+    return refuse(*task, std::make_shared<const ShutdownError>("the executor is closed"));
+  }
+  if (shared_->push(*task, std::numeric_limits<std::size_t>::max(), admission_, runtime_->timekeeper()) !=
+      TaskQueue::Push::kDone) {
+    admission_.leave();
+    return refuse(*task, std::make_shared<const ShutdownError>("the executor is closed"));
+  }
+  (void)task.leak();
+  return nullptr;
+}
+
+void ExecutorCore::forget_deadline(TaskBase& task) noexcept {
+  if (task.details_ && task.details_->deadline != Clock::time_point::max()) {
+    task.core_->runtime_->timekeeper().remove(task);
+  }
+}
+
+void ExecutorCore::settle_run(TaskBase& task, Failure failure, WorkerCounts* counts) noexcept {
+  ExecutorCore& core = *task.core_;
+  const bool failed = failure != nullptr;
+  // relaxed, as they are numbers; without a read-modify-write for a worker's own, which only it writes.
+  const auto add = [&](std::uint64_t change) {
+    if (counts != nullptr) {
+      std::atomic<std::uint64_t>& count = failed ? counts->failed : counts->completed;
+      count.store(count.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
+    } else {
+      const Outcome outcome = failed ? Outcome::kFailed : Outcome::kCompleted;
+      core.settled_elsewhere_[static_cast<std::size_t>(outcome)].fetch_add(change, std::memory_order_relaxed);
+    }
+  };
+  // Before the future is ready, so that who has seen the result finds it counted.
+  add(1);
+  if (task.settle_run(std::move(failure))) {
+    core.admission_.leave();
+  } else {
+    // Given up by a third party while it ran, which has counted it and returned its place. The core may
+    // be gone; a worker's own counts are not.
+    if (counts != nullptr) add(static_cast<std::uint64_t>(-1));
+  }
+}
+
+void ExecutorCore::settle_as_third_party(TaskBase& task, Outcome outcome, Failure failure) noexcept {
+  forget_deadline(task);
+  const bool was_queued = task.queue_ != nullptr && task.queue_->remove(task);
+  task.drop_work();
+  settled_elsewhere_[static_cast<std::size_t>(outcome)].fetch_add(1, std::memory_order_relaxed);  // a number
+  task.settle_failure(std::move(failure));
+  if (was_queued) task.release();  // the queue's reference; a caller has its own
+  admission_.leave();
+}
+
+void ExecutorCore::expire(TaskBase& task) noexcept {
+  ExecutorCore& core = *task.core_;
+  if (!task.begin_settling(TaskBase::kQueued)) return;
+  core.settle_as_third_party(task, Outcome::kTimedOut,
+                             std::make_shared<const TimeoutError>("the deadline passed before the task started", core.context(task)));
+}
+
+void ExecutorCore::close() noexcept {
+  admission_.close();
+  shared_->wake_submitters();
+  for (const auto& worker : workers_) {
+    if (worker->has_own_queue()) worker->own_queue().wake_submitters();
+  }
+  runtime_->main_queue().wake_submitters();
+}
+
+std::vector<std::string> ExecutorCore::cancel_queued(const char* reason) {
+  std::vector<std::string> names;
+  const auto cancel_in = [&](TaskQueue& queue) {
+    for (const auto& task : queue.tasks_of(*this)) {
+      if (!task->begin_settling(TaskBase::kQueued)) continue;
+      names.push_back(task->name());
+      settle_as_third_party(*task, Outcome::kCancelled, std::make_shared<const CancelledError>(reason, context(*task)));
+    }
+  };
+  cancel_in(*shared_);
+  for (const auto& worker : workers_) {
+    if (worker->has_own_queue()) cancel_in(worker->own_queue());
+  }
+  cancel_in(runtime_->main_queue());
+  return names;
+}
+
+bool ExecutorCore::in_own_task() const noexcept {
+  WorkerThread* worker = WorkerThread::current();
+  if (worker == nullptr) return false;
+  const auto task = worker->running();
+  return task && task->core() == this;
+}
+
+TaskCounts ExecutorCore::counts() const noexcept {
+  // Settled before accepted: each that is counted as settled is then counted as accepted, too.
+  const auto elsewhere = [this](Outcome outcome) {
+    return settled_elsewhere_[static_cast<std::size_t>(outcome)].load(std::memory_order_acquire);
+  };
+  TaskCounts counts;
+  counts.completed = elsewhere(Outcome::kCompleted);
+  counts.failed = elsewhere(Outcome::kFailed);
+  counts.cancelled = elsewhere(Outcome::kCancelled);
+  counts.timed_out = elsewhere(Outcome::kTimedOut);
+  counts.abandoned = elsewhere(Outcome::kAbandoned);
+  for (const auto& worker : workers_) {
+    counts.completed += worker->counts().completed.load(std::memory_order_acquire);
+    counts.failed += worker->counts().failed.load(std::memory_order_acquire);
+  }
+  counts.accepted = accepted_elsewhere_.load(std::memory_order_acquire) + shared_->pushed();
+  for (const auto& worker : workers_) {
+    if (worker->has_own_queue()) counts.accepted += worker->own_queue().pushed();
+  }
+  return counts;
+}
+
+void ExecutorCore::worker_ended(bool clean) {
+  const MutexLock lock(mutex_);
+  --workers_running_;
+  if (!clean) ++interpreters_left_;
+  changed_.notify_all();
+}
+
+void ExecutorCore::abandon_running(std::vector<std::string>& names) {
+  const auto abandon = [&](WorkerThread& worker) {
+    const auto task = worker.running();
+    if (!task || task->core() != this || !task->begin_settling(TaskBase::kRunning)) return;
+    names.push_back(task->name());
+    settled_elsewhere_[static_cast<std::size_t>(Outcome::kAbandoned)].fetch_add(1, std::memory_order_relaxed);
+    task->settle_failure(std::make_shared<const AbandonedError>("still running when its executor had to end", context(*task)));
+    admission_.leave();
+  };
+  for (const auto& worker : workers_) abandon(*worker);
+  abandon(runtime_->main_worker());
+}
+
+std::size_t ExecutorCore::end_workers(Clock::time_point deadline) {
+  end_deadline_.store(deadline.time_since_epoch().count(), std::memory_order_release);  // before stop(), for the workers
+  for (const auto& worker : workers_) worker->stop();
+  std::vector<std::thread> threads;
+  bool all_ended = false;
+  std::size_t left = 0;
+  {
+    const MutexLock lock(mutex_);
+    while (workers_running_ > 0 && changed_.wait_until(mutex_, deadline)) {
+    }
+    all_ended = workers_running_ == 0;
+    left = interpreters_left_ + workers_running_;
+    threads = std::move(threads_);
+  }
+  for (std::thread& thread : threads) {
+    if (!thread.joinable()) continue;
+    if (all_ended && thread.get_id() != std::this_thread::get_id()) {
+      thread.join();
+    } else {
+      thread.detach();  // it owns all that it may still touch
+    }
+  }
+  return left;
+}
+
+ExecutorReport ExecutorCore::stop(ExecutorStopOptions options) {
+  const python::GilRelease no_gil;
+  {
+    const MutexLock lock(mutex_);
+    if (stop_begun_) {
+      while (!report_) changed_.wait(mutex_);
+      return *report_;
+    }
+    stop_begun_ = true;
+  }
+  ExecutorReport report = stop_once(options);
+  const MutexLock lock(mutex_);
+  report_ = report;
+  changed_.notify_all();
+  return report;
+}
+
+ExecutorReport ExecutorCore::stop_once(ExecutorStopOptions options) {
+  const Clock::time_point deadline = after(options.timeout);
+  ExecutorReport report;
+  close();
+  report.drained = wait_until_settled(std::min(deadline, after(options.drain)));
+  if (!report.drained) {
+    report.cancelled = cancel_queued("cancelled: its executor is ending");
+    // Nothing can be waited for that waits for us.
+    Clock::time_point patience = in_own_task() ? Clock::now() : deadline;
+    while (!wait_until_settled(patience)) {
+      abandon_running(report.abandoned);
+      // Again, for a task that was between two states; those settle by themselves, or run then.
+      patience = after(std::chrono::milliseconds(1));
+    }
+  }
+  // A bound of its own for the ends of the interpreters, even when the work has used up all the time.
+  // With a task stuck there is nothing more to wait for than that.
+  const Clock::time_point soon = after(std::chrono::milliseconds(500));
+  report.interpreters_left = end_workers(report.abandoned.empty() ? std::max(deadline, soon) : soon);
+  report.tasks = counts();
+
+  Logger& log = runtime_->log();
+  if (report.tasks.accepted != report.tasks.settled()) {
+    log.error("executor '{}': {} tasks were accepted but {} settled: this is a bug of interpool", options_.name,
+              report.tasks.accepted, report.tasks.settled());
+  }
+  if (!report.abandoned.empty()) {
+    log.error("executor '{}': {} tasks were still running when it had to end, and were abandoned, first '{}'",
+              options_.name, report.abandoned.size(), report.abandoned.front());
+  }
+  if (report.interpreters_left > 0) {
+    log.warn("executor '{}': {} worker threads did not end, and their interpreters were left standing", options_.name,
+             report.interpreters_left);
+  }
+  return report;
+}
+
+}  // namespace interpool::detail

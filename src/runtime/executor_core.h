@@ -1,0 +1,118 @@
+// ExecutorCore: what is behind a SubinterpreterExecutor and its Submitters.
+#pragma once
+
+#include "base/mutex.h"
+#include "interpool/executor.h"
+#include "runtime/admission.h"
+#include "runtime/journal.h"
+#include "runtime/task_queue.h"
+#include "runtime/worker_thread.h"
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace interpool::detail {
+
+class RuntimeCore;
+
+/// What became of a task.
+enum class Outcome : std::uint8_t { kCompleted, kFailed, kCancelled, kTimedOut, kAbandoned };
+
+/// One participant in the process' work: its admission, its queues and workers, its accounts.
+///
+/// Every step of a task's life passes a function here: accept, forget_deadline (it starts), settle_run
+/// (its worker settles it), settle_as_third_party. A task that is in flight keeps the core alive, because
+/// stop() waits for the last one, or else leaves the core to the threads that are still in it.
+///
+/// Shared-owned by the executor, its Submitters and its threads.
+class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
+ public:
+  /// Checks the options; throws UsageError.
+  static ExecutorOptions check_options(ExecutorOptions options);
+
+  ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions options);
+  ~ExecutorCore();
+  ExecutorCore(const ExecutorCore&) = delete;
+  ExecutorCore& operator=(const ExecutorCore&) = delete;
+
+  /// Starts the threads; once.
+  void start();
+
+  // --- a task's way in -------------------------------------------------------------------------
+
+  /// Queues the task, whose reference it takes over, or returns why not, with its work destroyed.
+  /// Waits for room if `may_wait`, without a GIL.
+  Failure accept(Address address, const CallOptions& options, TaskRef<TaskBase> task, bool may_wait);
+  /// Queues it whatever the capacity.
+  Failure accept_always(TaskRef<TaskBase> task);
+  /// Throws UsageError for a pinned worker that does not exist.
+  void check_address(Address address) const;
+
+  // --- and out ---------------------------------------------------------------------------------
+
+  /// Its worker has claimed it: its deadline no longer matters.
+  static void forget_deadline(TaskBase& task) noexcept;
+  /// Its worker has run it and destroyed its work. `counts` is the worker's, if it works for this
+  /// executor alone.
+  static void settle_run(TaskBase& task, Failure failure, WorkerCounts* counts) noexcept;
+  /// The timekeeper: its deadline has passed.
+  static void expire(TaskBase& task) noexcept;
+  /// Future::cancel: the caller has taken it from `queued` to `settling`.
+  void finish_cancel(TaskBase& task, Failure failure) noexcept { settle_as_third_party(task, Outcome::kCancelled, std::move(failure)); }
+
+  // --- the end ---------------------------------------------------------------------------------
+
+  void close() noexcept;
+  /// After close(): whether all has settled by then.
+  bool wait_until_settled(Clock::time_point deadline) const noexcept { return admission_.wait_until_empty(deadline); }
+  /// Their names.
+  std::vector<std::string> cancel_queued(const char* reason);
+  ExecutorReport stop(ExecutorStopOptions options);
+  /// Whether the calling thread runs a task of this executor, and so cannot wait for all of them.
+  [[nodiscard]] bool in_own_task() const noexcept;
+
+  [[nodiscard]] TaskCounts counts() const noexcept;
+  [[nodiscard]] std::size_t in_flight() const noexcept { return admission_.in_flight(); }
+  [[nodiscard]] const ExecutorOptions& options() const noexcept { return options_; }
+  [[nodiscard]] RuntimeCore& runtime() const noexcept { return *runtime_; }
+
+ private:
+  [[nodiscard]] TaskQueue& queue(Address address) noexcept;
+  [[nodiscard]] ErrorContext context(const TaskBase& task) const;
+  /// The rest of settling a task that begin_settling(kQueued) has given to the caller.
+  void settle_as_third_party(TaskBase& task, Outcome outcome, Failure failure) noexcept;
+  void abandon_running(std::vector<std::string>& names);
+  std::size_t end_workers(Clock::time_point deadline);
+  void worker_ended(bool clean) INTERPOOL_EXCLUDES(mutex_);
+  ExecutorReport stop_once(ExecutorStopOptions options);
+
+  // Constant after start().
+  const std::shared_ptr<RuntimeCore> runtime_;
+  const ExecutorOptions options_;
+  std::unique_ptr<TaskQueue> shared_;
+  std::vector<std::shared_ptr<WorkerThread>> workers_;  // pinned first, then pooled
+
+  // Self-synchronised.
+  Admission admission_;
+  const std::shared_ptr<Journal> journal_ = std::make_shared<Journal>();
+  std::atomic<bool> spinner_ = false;
+  std::atomic<std::uint64_t> accepted_elsewhere_ = 0;  // by the main lane's queue
+  std::atomic<std::uint64_t> settled_elsewhere_[5] = {};  // by Outcome: by third parties and on the main lane
+  std::atomic<Clock::rep> end_deadline_ = 0;              // of the workers' interpreters
+
+  Mutex mutex_;
+  CondVar changed_;
+  std::vector<std::thread> threads_ INTERPOOL_GUARDED_BY(mutex_);
+  std::size_t workers_running_ INTERPOOL_GUARDED_BY(mutex_) = 0;
+  std::size_t interpreters_left_ INTERPOOL_GUARDED_BY(mutex_) = 0;
+  bool stop_begun_ INTERPOOL_GUARDED_BY(mutex_) = false;
+  std::optional<ExecutorReport> report_ INTERPOOL_GUARDED_BY(mutex_);
+};
+
+}  // namespace interpool::detail

@@ -1,0 +1,37 @@
+#include "runtime/fork_guard.h"
+
+#include "interpool/error.h"
+
+#include <pthread.h>
+
+#include <atomic>
+
+namespace interpool {
+
+namespace {
+
+std::atomic<bool>& forked_flag() noexcept {
+  static std::atomic<bool> forked = false;
+  return forked;
+}
+
+}  // namespace
+
+void watch_for_fork() {
+  // relaxed, here and below: written by the child's only thread before it has others.
+  static const int registered =
+      pthread_atfork(nullptr, nullptr, [] { forked_flag().store(true, std::memory_order_relaxed); });
+  (void)registered;
+}
+
+bool in_forked_child() noexcept { return forked_flag().load(std::memory_order_relaxed); }
+
+void require_not_forked() {
+  if (in_forked_child()) {
+    throw RuntimeStateError(
+        "this process was forked from one that runs interpool, and its threads stayed there; use the library before "
+        "fork() only in the parent, or start a new program (exec, posix_spawn)");
+  }
+}
+
+}  // namespace interpool

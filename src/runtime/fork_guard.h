@@ -1,0 +1,16 @@
+// Whether this process is a forked child of one that had a Runtime.
+#pragma once
+
+namespace interpool {
+
+/// Makes fork() set the flag below in children; once per process.
+void watch_for_fork();
+
+/// True in a forked child: the threads behind every executor stayed with the parent, and any lock may
+/// have been copied while it was held. Nothing may be touched then.
+bool in_forked_child() noexcept;
+
+/// Throws RuntimeStateError in a forked child.
+void require_not_forked();
+
+}  // namespace interpool

@@ -1,0 +1,118 @@
+#include "runtime/interpreter_group.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace interpool::detail {
+
+std::size_t InterpreterGroup::journal_size() const noexcept {
+  std::size_t size = 0;
+  for (const auto& journal : journals_) size += journal->size();
+  return size;
+}
+
+Failure InterpreterGroup::enter(python::ThreadState& state) {
+  if (!state) {
+    if (Failure failure = create_or_join(state)) return failure;
+  }
+  state.attach();
+  // acquire: what the set-up wrote. Python's part is ordered by the GIL as well.
+  if (steps_done_.load(std::memory_order_acquire) >= journal_size()) return nullptr;
+  state.detach();
+  return set_up(state);
+}
+
+Failure InterpreterGroup::create_or_join(python::ThreadState& state) {
+  mutex_.lock();
+  while (busy_) changed_.wait(mutex_);
+  if (handle_ != nullptr) {
+    state = python::ThreadState(handle_->state());
+    ++threads_;
+    mutex_.unlock();
+    return nullptr;
+  }
+  busy_ = true;
+  mutex_.unlock();
+
+  std::string error;
+  try {
+    python::CreatedInterpreter created = python::create_interpreter(process_.creation);
+    state = std::move(created.state);
+    error = std::move(created.error);
+  } catch (const std::exception& exception) {
+    error = exception.what();
+  }
+
+  const MutexLock lock(mutex_);
+  busy_ = false;
+  changed_.notify_all();
+  if (!state) {
+    return std::make_shared<const WorkerError>(fmt::format("the sub-interpreter could not be created: {}", error));
+  }
+  handle_ = std::make_unique<InterpreterHandle>(state.interpreter(), process_.functions);
+  creator_ = std::this_thread::get_id();
+  threads_ = 1;
+  positions_.assign(journals_.size(), 0);
+  process_.live_interpreters.fetch_add(1, std::memory_order_relaxed);  // a number to look at
+  return nullptr;
+}
+
+Failure InterpreterGroup::set_up(python::ThreadState& state) {
+  std::vector<std::size_t> positions;
+  {
+    const MutexLock lock(mutex_);
+    while (busy_) changed_.wait(mutex_);
+    busy_ = true;
+    positions = positions_;
+  }
+  state.attach();
+  Failure failure;
+  for (std::size_t j = 0; j < journals_.size() && !failure; ++j) {
+    while (positions[j] < journals_[j]->size()) {
+      const auto step = journals_[j]->step(positions[j]);
+      if (const Failure cause = step->apply(*handle_)) {
+        failure = std::make_shared<const WorkerError>(fmt::format("setting up the interpreter ({}) failed: {}", step->what, cause->message()),
+                                                      ErrorContext{.task = {}, .interpreter = handle_->id()});
+        break;
+      }
+      ++positions[j];
+    }
+  }
+  if (failure) state.detach();
+  const MutexLock lock(mutex_);
+  std::size_t done = 0;
+  for (const std::size_t position : positions) done += position;
+  positions_ = std::move(positions);
+  steps_done_.store(done, std::memory_order_release);  // release: the steps themselves
+  busy_ = false;
+  changed_.notify_all();
+  return failure;
+}
+
+bool InterpreterGroup::leave(python::ThreadState& state, std::chrono::steady_clock::time_point deadline) {
+  if (!state) return true;
+  bool creator = false;
+  {
+    const MutexLock lock(mutex_);
+    creator = creator_ == std::this_thread::get_id();
+  }
+  if (!creator) {
+    state.destroy();
+    const MutexLock lock(mutex_);
+    --threads_;
+    changed_.notify_all();
+    return true;
+  }
+  {
+    const MutexLock lock(mutex_);
+    while (threads_ > 1) {
+      if (!changed_.wait_until(mutex_, deadline) && threads_ > 1) return false;
+    }
+  }
+  if (!python::end_interpreter(*handle_, state, deadline)) return false;
+  process_.live_interpreters.fetch_sub(1, std::memory_order_relaxed);
+  return true;
+}
+
+}  // namespace interpool::detail

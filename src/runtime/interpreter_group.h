@@ -1,0 +1,65 @@
+// InterpreterGroup: one interpreter and the worker threads that share it.
+#pragma once
+
+#include "base/mutex.h"
+#include "python/interpreter.h"
+#include "runtime/journal.h"
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace interpool::detail {
+
+/// What the interpreters of the process share. Thread-safe; outlives them.
+struct ProcessState {
+  FunctionTable functions;
+  Mutex creation;                                  // see python::create_interpreter
+  std::atomic<std::size_t> live_interpreters = 0;  // sub-interpreters that exist
+};
+
+/// The interpreter's life: created by the first thread of the group that needs it, set up by one thread
+/// at a time, ended by the thread that created it after all others have left. Thread-safe.
+class InterpreterGroup {
+ public:
+  using Journals = std::vector<std::shared_ptr<const Journal>>;
+
+  InterpreterGroup(Journals journals, ProcessState& process) : journals_(std::move(journals)), process_(process) {}
+  /// Around an interpreter that exists, and that the group neither creates nor ends: the main one.
+  InterpreterGroup(std::unique_ptr<InterpreterHandle> main, ProcessState& process)
+      : process_(process), handle_(std::move(main)) {}
+
+  /// Attaches the calling thread, with a state made in `state` if it is empty; creates the interpreter
+  /// and replays the journals where that has not been done. On failure (not null) the thread is
+  /// detached, and the next call tries again.
+  Failure enter(python::ThreadState& state) INTERPOOL_EXCLUDES(mutex_);
+  /// The thread gives up its state, for good. The creator ends the interpreter then, once the others
+  /// have left. False: the interpreter has been left standing, because something is stuck in it.
+  bool leave(python::ThreadState& state, std::chrono::steady_clock::time_point deadline) INTERPOOL_EXCLUDES(mutex_);
+
+  /// Of an interpreter that exists; constant from its creation to its end.
+  [[nodiscard]] InterpreterHandle& handle() const noexcept { return *handle_; }
+
+ private:
+  Failure create_or_join(python::ThreadState& state) INTERPOOL_EXCLUDES(mutex_);
+  Failure set_up(python::ThreadState& state) INTERPOOL_EXCLUDES(mutex_);
+  [[nodiscard]] std::size_t journal_size() const noexcept;
+
+  const Journals journals_;
+  ProcessState& process_;
+
+  Mutex mutex_;
+  CondVar changed_;
+  bool busy_ INTERPOOL_GUARDED_BY(mutex_) = false;  // a thread creates the interpreter, or sets it up
+  std::thread::id creator_ INTERPOOL_GUARDED_BY(mutex_);
+  std::size_t threads_ INTERPOOL_GUARDED_BY(mutex_) = 0;  // with a thread state in it
+  std::vector<std::size_t> positions_ INTERPOOL_GUARDED_BY(mutex_);  // steps done, per journal
+  std::atomic<std::size_t> steps_done_ = 0;  // their sum; written under mutex_
+  std::unique_ptr<InterpreterHandle> handle_;  // written once under mutex_, before threads_ leaves 0
+};
+
+}  // namespace interpool::detail

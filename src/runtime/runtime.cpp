@@ -1,0 +1,63 @@
+#include "interpool/runtime.h"
+
+#include "interpool/error.h"
+#include "python/initialize.h"
+#include "runtime/fork_guard.h"
+#include "runtime/runtime_core.h"
+#include "runtime/worker_thread.h"
+
+#include <atomic>
+#include <utility>
+
+namespace interpool {
+
+namespace {
+
+/// Takes the process' one place for a Runtime; it is never given back.
+bool take_place() noexcept {
+  static std::atomic<bool> taken = false;
+  return !taken.exchange(true, std::memory_order_relaxed);  // a claim; it publishes nothing
+}
+
+}  // namespace
+
+Runtime::Runtime(Options options) {
+  require_not_forked();
+  options = python::check_options(std::move(options));
+  if (!take_place()) {
+    throw RuntimeStateError(
+        "there is, or was, a Runtime in this process already, and CPython starts once: make one, early, and share it");
+  }
+  watch_for_fork();
+  core_ = std::make_shared<detail::RuntimeCore>(std::move(options));
+  core_->start();
+}
+
+Runtime::~Runtime() {
+  if (in_forked_child()) {
+    // Nothing of it works here, and taking it apart would wait for threads that do not exist.
+    new std::shared_ptr<detail::RuntimeCore>(std::move(core_));
+    return;
+  }
+  if (detail::WorkerThread::current() != nullptr) {
+    core_->log().error("a Runtime is destroyed inside one of its own tasks; Python is left as it is");
+    return;
+  }
+  core_->stop(core_->options().stop_timeout);
+}
+
+StopReport Runtime::stop(std::chrono::milliseconds timeout) {
+  require_not_forked();
+  if (detail::WorkerThread::current() != nullptr) {
+    throw DeadlockError("a task cannot stop the Runtime that runs it and wait for that; let another thread do it");
+  }
+  return core_->stop(timeout);
+}
+
+const std::string& Runtime::python_version() const noexcept { return core_->version(); }
+bool Runtime::adopted() const noexcept { return core_->adopted(); }
+std::size_t Runtime::interpreter_count() const noexcept {
+  return core_->process().live_interpreters.load(std::memory_order_relaxed);
+}
+
+}  // namespace interpool

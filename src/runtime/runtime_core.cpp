@@ -1,0 +1,204 @@
+#include "runtime/runtime_core.h"
+
+#include "base/clock.h"
+#include "interpool/error.h"
+#include "python/initialize.h"
+#include "python/thread_state.h"
+#include "runtime/executor_core.h"
+#include "runtime/thread_name.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+namespace interpool::detail {
+
+RuntimeCore::RuntimeCore(RuntimeOptions options) : options_(std::move(options)), log_(options_.log, options_.log_level) {
+  std::vector<std::string> paths;
+  for (const auto& path : options_.module_paths) paths.push_back(path.string());
+  if (!paths.empty()) {
+    journal_->append({.what = "module_paths",
+                      .apply = [paths](InterpreterHandle&) { return python::prepend_module_paths(paths); }});
+  }
+  if (options_.stdio == Stdio::kDiscard) {
+    journal_->append({.what = "stdio", .apply = [this](InterpreterHandle& interpreter) {
+                        // The main interpreter of an adopted Python is its host's.
+                        return adopted_ && interpreter.id() == 0 ? nullptr : python::discard_stdio();
+                      }});
+  }
+}
+
+RuntimeCore::~RuntimeCore() = default;
+
+void RuntimeCore::start() {
+  const python::GilRelease no_gil;
+  mutex_.lock();
+  thread_ = std::thread([core = shared_from_this()] { core->home_thread(); });
+  while (home_ == HomeState::kStarting) changed_.wait(mutex_);
+  const std::exception_ptr error = start_error_;
+  std::thread failed = error ? std::move(thread_) : std::thread();
+  mutex_.unlock();
+  if (error) {
+    failed.join();
+    std::rethrow_exception(error);
+  }
+}
+
+python::ThreadState RuntimeCore::set_up_main() {
+  python::promote_libpython();
+  adopted_ = python::is_initialized();
+  if (!adopted_) python::initialize(options_);  // leaves us attached
+  python::ThreadState state = adopted_ ? python::ThreadState::in_main() : python::ThreadState::adopt_current();
+  if (adopted_) state.attach();
+  version_ = python::version();
+
+  auto main = InterpreterHandle::main(process_.functions);
+  Failure failure;
+  for (const std::string& problem : python::prepare_main()) log_.warn("{}", problem);
+  for (std::size_t i = 0; i < journal_->size() && !failure; ++i) failure = journal_->step(i)->apply(*main);
+  state.detach();
+  if (failure) throw RuntimeStateError("setting up the main interpreter failed: " + failure->message());
+  main_worker_ = std::make_shared<WorkerThread>(
+      WorkerThread::Setup{.lane = Lane::kMain, .index = 0, .has_own_queue = true},
+      std::make_shared<InterpreterGroup>(std::move(main), process_));
+  return state;
+}
+
+void RuntimeCore::home_thread() noexcept {
+  name_this_thread("interpool-home");
+  python::ThreadState state;
+  try {
+    state = set_up_main();
+  } catch (...) {
+    const MutexLock lock(mutex_);
+    start_error_ = std::current_exception();
+    home_ = HomeState::kFailed;
+    changed_.notify_all();
+    return;
+  }
+  {
+    const MutexLock lock(mutex_);
+    home_ = HomeState::kRunning;
+    changed_.notify_all();
+  }
+  const std::shared_ptr<WorkerThread> worker = main_worker_;
+  worker->run(std::move(state));
+  worker->state().attach();
+  worker->interpreter().clear();
+  quiesce();
+  if (adopted_) {
+    worker->state().detach();
+    worker->state().destroy();
+  } else {
+    worker->state().detach();  // and it stays: it is the main interpreter's main thread state
+  }
+  const MutexLock lock(mutex_);
+  home_ = HomeState::kEnded;
+  changed_.notify_all();
+}
+
+void RuntimeCore::quiesce() noexcept {
+  if (adopted_ || quiescing_.exchange(true, std::memory_order_acq_rel)) return;  // an adopted Python is its host's to end
+  python::quiesce_main();
+  const python::GilRelease no_gil;
+  const MutexLock lock(mutex_);
+  quiesced_ = true;
+  changed_.notify_all();
+}
+
+void RuntimeCore::add_executor(const std::shared_ptr<ExecutorCore>& executor) {
+  const MutexLock lock(mutex_);
+  if (stop_begun_) throw RuntimeStateError("the Runtime has ended; executors need one that runs");
+  std::erase_if(executors_, [](const auto& known) { return known.expired(); });
+  executors_.push_back(executor);
+}
+
+StopReport RuntimeCore::stop(std::chrono::milliseconds timeout) {
+  const python::GilRelease no_gil;
+  {
+    const MutexLock lock(mutex_);
+    if (stop_begun_) {
+      while (!report_) changed_.wait(mutex_);
+      return *report_;
+    }
+    stop_begun_ = true;
+  }
+  const Clock::time_point deadline = after(timeout);
+  StopReport report;
+  stop_executors(deadline, report);
+  timekeeper_.stop();
+  end_home(deadline, report);
+  report.clean = report.problems.empty();
+  for (const std::string& problem : report.problems) log_.warn("stopping Python: {}", problem);
+  const MutexLock lock(mutex_);
+  report_ = report;
+  changed_.notify_all();
+  return report;
+}
+
+void RuntimeCore::stop_executors(Clock::time_point deadline, StopReport& report) {
+  std::vector<std::weak_ptr<ExecutorCore>> executors;
+  {
+    const MutexLock lock(mutex_);
+    executors = executors_;
+  }
+  for (const auto& known : executors) {
+    const auto executor = known.lock();
+    if (!executor) continue;
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+    const ExecutorReport ended = executor->stop({.timeout = std::max(left, std::chrono::milliseconds(0))});
+    if (!ended.abandoned.empty()) {
+      report.problems.push_back(fmt::format("executor '{}': {} running tasks were abandoned", executor->options().name, ended.abandoned.size()));
+    }
+    if (ended.interpreters_left > 0) {
+      report.problems.push_back(fmt::format("executor '{}': {} interpreters were left standing", executor->options().name, ended.interpreters_left));
+    }
+  }
+}
+
+void RuntimeCore::end_home(Clock::time_point deadline, StopReport& report) {
+  const bool stuck = static_cast<bool>(main_worker_->running());
+  main_worker_->stop();
+  if (stuck) {
+    report.problems.emplace_back("a task is stuck on the main lane; its thread was left alone");
+    quiesce_from_helper(std::max(deadline, Clock::now() + std::chrono::milliseconds(500)), report);
+  }
+  std::thread thread;
+  bool ended = false;
+  {
+    const MutexLock lock(mutex_);
+    if (!stuck) {
+      while (home_ != HomeState::kEnded && changed_.wait_until(mutex_, deadline)) {
+      }
+    }
+    ended = home_ == HomeState::kEnded;
+    thread = std::move(thread_);
+  }
+  if (ended) {
+    thread.join();
+    return;
+  }
+  thread.detach();  // it shares the ownership of all that it may still touch
+  if (!stuck) report.problems.emplace_back("Python threads, atexit callbacks or flushes of the main interpreter did not end in time");
+}
+
+void RuntimeCore::quiesce_from_helper(Clock::time_point deadline, StopReport& report) {
+  if (adopted_) return;
+  // A disposable thread: whoever holds main's GIL may never give it back.
+  std::thread([core = shared_from_this()] {
+    name_this_thread("interpool-quiet");
+    python::ThreadState state = python::ThreadState::in_main();
+    state.attach();
+    core->quiesce();
+    state.detach();
+    state.destroy();
+  }).detach();
+  const MutexLock lock(mutex_);
+  while (!quiesced_ && changed_.wait_until(mutex_, deadline)) {
+  }
+  if (!quiesced_) report.problems.emplace_back("atexit callbacks and flushes did not run: the main interpreter's GIL is held");
+}
+
+}  // namespace interpool::detail

@@ -1,0 +1,86 @@
+// RuntimeCore: what is behind a Runtime, shared with the executors.
+#pragma once
+
+#include "base/log.h"
+#include "base/mutex.h"
+#include "interpool/runtime.h"
+#include "runtime/interpreter_group.h"
+#include "runtime/journal.h"
+#include "runtime/timekeeper.h"
+#include "runtime/worker_thread.h"
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace interpool::detail {
+
+class ExecutorCore;
+
+/// CPython's process-wide side: the home thread, and what all interpreters share. Shared-owned by the
+/// Runtime, the executors and the home thread.
+class RuntimeCore : public std::enable_shared_from_this<RuntimeCore> {
+ public:
+  explicit RuntimeCore(RuntimeOptions options);
+  ~RuntimeCore();
+  RuntimeCore(const RuntimeCore&) = delete;
+  RuntimeCore& operator=(const RuntimeCore&) = delete;
+
+  /// Starts the home thread and waits until CPython runs; throws what went wrong. Once.
+  void start();
+  StopReport stop(std::chrono::milliseconds timeout);
+
+  /// Throws RuntimeStateError once stop() has begun.
+  void add_executor(const std::shared_ptr<ExecutorCore>& executor) INTERPOOL_EXCLUDES(mutex_);
+
+  [[nodiscard]] const RuntimeOptions& options() const noexcept { return options_; }
+  [[nodiscard]] bool adopted() const noexcept { return adopted_; }
+  [[nodiscard]] const std::string& version() const noexcept { return version_; }
+  [[nodiscard]] Logger& log() noexcept { return log_; }
+  [[nodiscard]] Timekeeper& timekeeper() noexcept { return timekeeper_; }
+  [[nodiscard]] const std::shared_ptr<Journal>& journal() const noexcept { return journal_; }
+  [[nodiscard]] ProcessState& process() noexcept { return process_; }
+  [[nodiscard]] WorkerThread& main_worker() noexcept { return *main_worker_; }
+  [[nodiscard]] TaskQueue& main_queue() noexcept { return main_worker_->own_queue(); }
+
+ private:
+  enum class HomeState { kStarting, kRunning, kFailed, kEnded };
+
+  void home_thread() noexcept;
+  /// On the home thread: gets hold of CPython. Returns its thread state, detached.
+  python::ThreadState set_up_main();
+  /// Attached to main: brings it to rest, if nobody has begun that before.
+  void quiesce() noexcept;
+  void stop_executors(std::chrono::steady_clock::time_point deadline, StopReport& report);
+  void end_home(std::chrono::steady_clock::time_point deadline, StopReport& report);
+  void quiesce_from_helper(std::chrono::steady_clock::time_point deadline, StopReport& report);
+
+  // Constant after start().
+  const RuntimeOptions options_;
+  bool adopted_ = false;
+  std::string version_;
+  std::shared_ptr<WorkerThread> main_worker_;
+
+  // Self-synchronised.
+  Logger log_;
+  ProcessState process_;
+  Timekeeper timekeeper_;
+  const std::shared_ptr<Journal> journal_ = std::make_shared<Journal>();
+  std::atomic<bool> quiescing_ = false;
+
+  Mutex mutex_;
+  CondVar changed_;
+  HomeState home_ INTERPOOL_GUARDED_BY(mutex_) = HomeState::kStarting;
+  bool quiesced_ INTERPOOL_GUARDED_BY(mutex_) = false;
+  std::exception_ptr start_error_ INTERPOOL_GUARDED_BY(mutex_);
+  std::thread thread_ INTERPOOL_GUARDED_BY(mutex_);
+  std::vector<std::weak_ptr<ExecutorCore>> executors_ INTERPOOL_GUARDED_BY(mutex_);
+  bool stop_begun_ INTERPOOL_GUARDED_BY(mutex_) = false;
+  std::optional<StopReport> report_ INTERPOOL_GUARDED_BY(mutex_);
+};
+
+}  // namespace interpool::detail

@@ -1,0 +1,156 @@
+#include "interpool/detail/task.h"
+
+#include "base/futex.h"
+#include "interpool/future.h"
+#include "interpool/worker.h"
+#include "python/thread_state.h"
+#include "runtime/executor_core.h"
+#include "runtime/fork_guard.h"
+#include "runtime/worker_thread.h"
+
+#include <utility>
+
+namespace interpool::detail {
+
+TaskBase::~TaskBase() = default;
+
+const std::string& TaskBase::name() const noexcept {
+  return details_ && !details_->name.empty() ? details_->name : default_name();
+}
+
+const std::string& TaskBase::default_name() const noexcept {
+  static const std::string none;
+  return none;
+}
+
+void TaskBase::wait() {
+  if (settled()) return;
+  if (only_worker_ != nullptr && only_worker_ == WorkerThread::current()) {
+    throw DeadlockError("a task waits for another that only its own worker can run; use then(), or wait elsewhere",
+                        {.task = name()});
+  }
+  wait_until(Clock::time_point::max());
+}
+
+bool TaskBase::wait_until(Clock::time_point deadline) {
+  if (settled()) return true;
+  require_not_forked();
+  const python::GilRelease no_gil;
+  if (spin_until([this] { return settled(); }, std::chrono::nanoseconds(spin_nanoseconds_))) return true;
+  for (;;) {
+    // acquire: it may have settled by now.
+    const std::uint32_t state = state_.fetch_or(kWaiter, std::memory_order_acquire) | kWaiter;
+    if (phase(state) >= kValue) return true;
+    if (Clock::now() >= deadline) return false;
+    futex_wait(state_, state, deadline);
+  }
+}
+
+bool TaskBase::cancel() noexcept {
+  if (in_forked_child() || !begin_settling(kQueued)) return false;
+  auto failure = std::make_shared<const CancelledError>("cancelled before it started", ErrorContext{.task = name()});
+  if (core_ != nullptr) {
+    core_->finish_cancel(*this, std::move(failure));
+  } else {
+    drop_work();
+    settle_failure(std::move(failure));
+  }
+  return true;
+}
+
+void TaskBase::set_continuation(Continuation& next) noexcept {
+  continuation_ = &next;
+  // release: the pointer is read by whoever settles. acquire: when it has settled, we act on that.
+  const std::uint32_t state = state_.fetch_or(kContinuation, std::memory_order_acq_rel);
+  if (phase(state) >= kValue) next.upstream_settled();
+}
+
+bool TaskBase::settle_run(Failure failure) noexcept {
+  if (failure) {
+    if (!begin_settling(kRunning)) return false;
+    settle_failure(std::move(failure));
+    return true;
+  }
+  std::uint32_t state = state_.load(std::memory_order_relaxed);
+  do {
+    if (phase(state) != kRunning) {
+      drop_value();
+      return false;
+    }
+    // release: the value. acquire: the continuation that the flag announces.
+  } while (!state_.compare_exchange_weak(state, (state & ~kPhaseMask) | kValue, std::memory_order_acq_rel,
+                                         std::memory_order_relaxed));
+  announce(state);
+  return true;
+}
+
+void TaskBase::settle_failure(Failure failure) noexcept {
+  failure_ = std::move(failure);
+  // `settling` belongs to us alone; others may still add flags, so it is an exchange in a loop.
+  std::uint32_t state = state_.load(std::memory_order_relaxed);
+  while (!state_.compare_exchange_weak(state, (state & ~kPhaseMask) | kFailure, std::memory_order_acq_rel,
+                                       std::memory_order_relaxed)) {
+  }
+  announce(state);
+}
+
+void TaskBase::announce(std::uint32_t state) noexcept {
+  if ((state & kWaiter) != 0) futex_wake_all(&state_);
+  if ((state & kContinuation) != 0) continuation_->upstream_settled();
+}
+
+Failure current_failure(const ErrorContext& context) noexcept {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return error.share();
+  } catch (...) {
+    return std::make_shared<const NativeError>(std::current_exception(), context);
+  }
+}
+
+void fail_no_state() {
+  throw UsageError("this Future has no task: it was moved from, or its result was taken, or then() was called on it");
+}
+
+void dispatch(Executor& executor, Work work) noexcept {
+  const python::GilRelease no_gil;
+  try {
+    executor.execute(std::move(work));
+  } catch (...) {  // NOLINT(bugprone-empty-catch): the Work, destroyed, has settled its future
+  }
+}
+
+}  // namespace interpool::detail
+
+namespace interpool {
+
+Executor::~Executor() = default;
+
+Work& Work::operator=(Work&& other) noexcept {
+  if (this != &other) {
+    refuse();
+    task_ = std::move(other.task_);
+  }
+  return *this;
+}
+
+Work::~Work() { refuse(); }
+
+void Work::operator()() noexcept {
+  const auto task = std::move(task_);
+  if (!task || !task->claim()) return;
+  Failure failure = task->run(nullptr);
+  task->drop_work();
+  task->settle_run(std::move(failure));
+}
+
+void Work::refuse() noexcept {
+  const auto task = std::move(task_);
+  if (!task || !task->begin_settling(detail::TaskBase::kQueued)) return;
+  task->drop_work();
+  task->settle_failure(std::make_shared<const ShutdownError>("the executor given to then() did not run it",
+                                                             ErrorContext{.task = task->name()}));
+}
+
+}  // namespace interpool

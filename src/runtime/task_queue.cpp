@@ -1,0 +1,221 @@
+#include "runtime/task_queue.h"
+
+#include "base/check.h"
+#include "runtime/timekeeper.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace interpool::detail {
+
+TaskQueue::~TaskQueue() {
+  INTERPOOL_CHECK(taken_.load(std::memory_order_relaxed) == pushed_.load(std::memory_order_relaxed),
+                  "a queue ends with tasks in it");
+}
+
+TaskQueue::Seat TaskQueue::add_seat(const WorkerThread& worker, Parker& parker, std::size_t group) {
+  const MutexLock lock(inbox_mutex_);
+  if (group >= groups_.size()) groups_.resize(group + 1);
+  ++groups_[group].seats;
+  seats_.push_back({.worker = &worker, .parker = &parker, .group = group});
+  return seats_.size() - 1;
+}
+
+void TaskQueue::append(List& list, TaskBase& task) noexcept {
+  task.previous_ = list.last;
+  task.next_ = nullptr;
+  (list.last == nullptr ? list.first : list.last->next_) = &task;
+  list.last = &task;
+}
+
+void TaskQueue::unlink(TaskBase& task) noexcept {
+  // Only the ends of a list say which list it is.
+  if (task.previous_ != nullptr) {
+    task.previous_->next_ = task.next_;
+  } else {
+    (outbox_.first == &task ? outbox_.first : inbox_.first) = task.next_;
+  }
+  if (task.next_ != nullptr) {
+    task.next_->previous_ = task.previous_;
+  } else {
+    (outbox_.last == &task ? outbox_.last : inbox_.last) = task.previous_;
+  }
+  task.queued_ = false;
+}
+
+TaskQueue::Push TaskQueue::push(TaskBase& task, std::size_t capacity, const Admission& admission,
+                                Timekeeper& timekeeper) {
+  Parker* to_wake = nullptr;
+  {
+    const MutexLock lock(inbox_mutex_);
+    const std::uint64_t pushed = pushed_.load(std::memory_order_relaxed);  // ours to write, under the mutex
+    if (pushed - taken_seen_ >= capacity) {
+      taken_seen_ = taken_.load(std::memory_order_relaxed);  // a number; the tasks come by the mutexes
+      if (pushed - taken_seen_ >= capacity) return Push::kFull;
+    }
+    if (admission.closed()) return Push::kClosed;
+    task.queue_ = this;
+    task.only_worker_ = seats_.size() == 1 ? seats_.front().worker : nullptr;
+    task.queued_ = true;
+    // Under the mutex: whoever settles the task at its deadline has to take it out of the queue, and
+    // waits here until it is in.
+    if (task.details_ && task.details_->deadline != Clock::time_point::max()) timekeeper.add(task);
+    append(inbox_, task);
+    pushed_.store(pushed + 1, std::memory_order_relaxed);
+    to_wake = summon();
+  }
+  if (to_wake != nullptr) to_wake->unpark();
+  return Push::kDone;
+}
+
+void TaskQueue::count_taken() {
+  // relaxed: submitters read it as a number. Only holders of the mutex write it.
+  taken_.store(taken_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  if (RoomWaiter* waiter = room_waiters_) {
+    room_waiters_ = waiter->next;
+    waiter->parker.unpark();  // under the mutex: the waiter lives until it has had it once more
+  }
+}
+
+void TaskQueue::wait_for_room(std::size_t capacity, const Admission& admission, Clock::time_point deadline) {
+  RoomWaiter waiter;
+  {
+    const MutexLock outbox_lock(outbox_mutex_);
+    if (admission.closed()) return;  // its wake_submitters() may have been before us
+    {
+      const MutexLock inbox_lock(inbox_mutex_);
+      if (pushed_.load(std::memory_order_relaxed) - taken_.load(std::memory_order_relaxed) < capacity) return;
+    }
+    RoomWaiter** end = &room_waiters_;
+    while (*end != nullptr) end = &(*end)->next;
+    *end = &waiter;
+  }
+  waiter.parker.park(std::chrono::nanoseconds::zero(), deadline);
+  const MutexLock lock(outbox_mutex_);
+  for (RoomWaiter** at = &room_waiters_; *at != nullptr; at = &(*at)->next) {
+    if (*at == &waiter) {
+      *at = waiter.next;
+      break;
+    }
+  }
+}
+
+void TaskQueue::wake_submitters() {
+  const MutexLock lock(outbox_mutex_);
+  while (RoomWaiter* waiter = room_waiters_) {
+    room_waiters_ = waiter->next;
+    waiter->parker.unpark();
+  }
+}
+
+TaskBase* TaskQueue::take() {
+  TaskBase* task = nullptr;
+  Parker* to_wake = nullptr;
+  {
+    const MutexLock outbox_lock(outbox_mutex_);
+    if (outbox_.first == nullptr) {
+      const MutexLock inbox_lock(inbox_mutex_);
+      outbox_ = std::exchange(inbox_, {});
+    }
+    task = outbox_.first;
+    if (task == nullptr) return nullptr;
+    outbox_.first = task->next_;
+    (outbox_.first == nullptr ? outbox_.last : outbox_.first->previous_) = nullptr;
+    task->queued_ = false;
+    count_taken();
+    // relaxed: whoever sits down looks into the queue first, under both mutexes, so a worker that is
+    // missed here sees the tasks itself.
+    if (wakeable_groups_.load(std::memory_order_relaxed) != 0 && maybe_work()) {
+      const MutexLock inbox_lock(inbox_mutex_);
+      to_wake = summon();
+    }
+  }
+  if (to_wake != nullptr) to_wake->unpark();
+  return task;
+}
+
+bool TaskQueue::sit_down(Seat seat, bool spinning) {
+  const MutexLock outbox_lock(outbox_mutex_);
+  if (outbox_.first != nullptr) return false;
+  const MutexLock inbox_lock(inbox_mutex_);
+  if (inbox_.first != nullptr) return false;
+  seats_[seat].spinning = spinning;
+  set_posture(seats_[seat], Posture::kSeated);
+  return true;
+}
+
+void TaskQueue::stand_up(Seat seat) {
+  const MutexLock lock(inbox_mutex_);
+  if (seats_[seat].posture == Posture::kSeated) set_posture(seats_[seat], Posture::kAwake);
+}
+
+void TaskQueue::arrived(Seat seat, bool warm) {
+  const MutexLock lock(inbox_mutex_);
+  groups_[seats_[seat].group].warm = warm;
+  if (seats_[seat].posture == Posture::kSummoned) set_posture(seats_[seat], Posture::kAwake);
+}
+
+void TaskQueue::set_posture(SeatState& seat, Posture posture) {
+  Group& group = groups_[seat.group];
+  const bool was_wakeable = group.wakeable();
+  if (seat.posture == Posture::kSeated) --group.seated;
+  if (seat.posture == Posture::kSummoned) --group.summoned;
+  if (posture == Posture::kSeated) ++group.seated;
+  if (posture == Posture::kSummoned) ++group.summoned;
+  seat.posture = posture;
+  const std::uint32_t change = static_cast<std::uint32_t>(group.wakeable()) - static_cast<std::uint32_t>(was_wakeable);
+  // relaxed: a hint for take(); the truth is under the mutex.
+  wakeable_groups_.store(wakeable_groups_.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
+}
+
+Parker* TaskQueue::summon() {
+  if (wakeable_groups_.load(std::memory_order_relaxed) == 0) return nullptr;
+  // A free interpreter first: one whose thread still spins, else one that exists already.
+  SeatState* best = nullptr;
+  int best_rank = 0;
+  for (SeatState& seat : seats_) {
+    const Group& group = groups_[seat.group];
+    if (seat.posture != Posture::kSeated || !group.wakeable() || !group.free()) continue;
+    const int rank = 1 + (group.warm ? 1 : 0) + (seat.spinning ? 2 : 0);
+    if (rank > best_rank) {
+      best = &seat;
+      best_rank = rank;
+    }
+  }
+  if (best != nullptr) {
+    set_posture(*best, Posture::kSummoned);
+    return best->parker;
+  }
+  // All are busy. Which GIL becomes free first is unknown, so each group sends one.
+  Parker* last = nullptr;
+  for (SeatState& seat : seats_) {
+    if (seat.posture != Posture::kSeated || !groups_[seat.group].wakeable()) continue;
+    set_posture(seat, Posture::kSummoned);
+    if (last != nullptr) last->unpark();
+    last = seat.parker;
+  }
+  return last;
+}
+
+bool TaskQueue::remove(TaskBase& task) {
+  const MutexLock outbox_lock(outbox_mutex_);
+  const MutexLock inbox_lock(inbox_mutex_);
+  if (!task.queued_) return false;
+  unlink(task);
+  count_taken();
+  return true;
+}
+
+std::vector<TaskRef<TaskBase>> TaskQueue::tasks_of(const ExecutorCore& core) {
+  const MutexLock outbox_lock(outbox_mutex_);
+  const MutexLock inbox_lock(inbox_mutex_);
+  std::vector<TaskRef<TaskBase>> tasks;
+  for (const List* list : {&outbox_, &inbox_}) {
+    for (TaskBase* task = list->first; task != nullptr; task = task->next_) {
+      if (task->core() == &core) tasks.push_back(TaskRef<TaskBase>::share(*task));
+    }
+  }
+  return tasks;
+}
+
+}  // namespace interpool::detail

@@ -1,0 +1,133 @@
+// TaskQueue: bounded, first in first out, with the threads that may sleep beside it.
+#pragma once
+
+#include "base/mutex.h"
+#include "base/parker.h"
+#include "interpool/detail/task.h"
+#include "runtime/admission.h"
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace interpool::detail {
+
+class Timekeeper;
+
+/// Tasks on their way to the workers that may run them.
+///
+/// Two lists, each with a mutex of its own, so that submitters and workers meet once per batch instead
+/// of once per task: submitters append to the inbox; a worker takes from the outbox, and moves the whole
+/// inbox there when that is empty. Tasks stay in the queue until a worker takes them one by one, so none
+/// is stranded behind a running one while another worker idles. Lock order: outbox, then inbox.
+///
+/// Workers have seats, in groups that share an interpreter. Who submits wakes a thread whose
+/// interpreter is free, if there is one; else one thread in each group that has none on its way (any
+/// GIL may become free first). A worker that takes a task and leaves others behind does the same, so the
+/// wake-ups are as many as the work needs and no more.
+class TaskQueue {
+ public:
+  using Seat = std::size_t;
+  enum class Push : std::uint8_t { kDone, kFull, kClosed };
+
+  TaskQueue() = default;
+  ~TaskQueue();
+  TaskQueue(const TaskQueue&) = delete;
+  TaskQueue& operator=(const TaskQueue&) = delete;
+
+  /// Adds a worker's seat, before the queue is used. `group` counts from 0 without gaps.
+  Seat add_seat(const WorkerThread& worker, Parker& parker, std::size_t group) INTERPOOL_EXCLUDES(inbox_mutex_);
+
+  // --- submitters ------------------------------------------------------------------------------
+
+  /// Appends the task, whose reference the queue takes over, unless `capacity` tasks wait already or
+  /// `admission` is closed. A task with a deadline is registered with the timekeeper.
+  Push push(TaskBase& task, std::size_t capacity, const Admission& admission, Timekeeper& timekeeper)
+      INTERPOOL_EXCLUDES(inbox_mutex_);
+  /// Sleeps until fewer than `capacity` tasks wait, `admission` is closed and wake_submitters() has
+  /// been called, or the deadline has passed; may return early. Holds no GIL.
+  void wait_for_room(std::size_t capacity, const Admission& admission, Clock::time_point deadline)
+      INTERPOOL_EXCLUDES(outbox_mutex_);
+  void wake_submitters() INTERPOOL_EXCLUDES(outbox_mutex_);
+  /// How many tasks have ever been appended.
+  [[nodiscard]] std::uint64_t pushed() const noexcept { return pushed_.load(std::memory_order_relaxed); }
+
+  // --- workers ---------------------------------------------------------------------------------
+
+  /// The oldest task, with its reference, or null.
+  TaskBase* take() INTERPOOL_EXCLUDES(outbox_mutex_, inbox_mutex_);
+  /// Whether there seems to be a task; take() knows.
+  [[nodiscard]] bool maybe_work() const noexcept {
+    // relaxed: a hint. The order of the two matters only for its quality.
+    return taken_.load(std::memory_order_relaxed) != pushed_.load(std::memory_order_relaxed);
+  }
+  /// Declares the seat asleep; false, and nothing done, when there is a task. From then on a task
+  /// that comes in may unpark it.
+  bool sit_down(Seat seat, bool spinning) INTERPOOL_EXCLUDES(outbox_mutex_, inbox_mutex_);
+  /// The thread is awake, whatever woke it. If it was summoned it counts as on its way.
+  void stand_up(Seat seat) INTERPOOL_EXCLUDES(inbox_mutex_);
+  /// The thread holds its GIL, or has given up on that: it is no longer on its way. `warm` tells
+  /// whether its interpreter exists now.
+  void arrived(Seat seat, bool warm) INTERPOOL_EXCLUDES(inbox_mutex_);
+
+  // --- third parties ---------------------------------------------------------------------------
+
+  /// Takes the task out, wherever it stands; the queue's reference is the caller's then. False when a
+  /// worker has taken it.
+  bool remove(TaskBase& task) INTERPOOL_EXCLUDES(outbox_mutex_, inbox_mutex_);
+  /// References to all waiting tasks of one executor, which stay in the queue.
+  std::vector<TaskRef<TaskBase>> tasks_of(const ExecutorCore& core) INTERPOOL_EXCLUDES(outbox_mutex_, inbox_mutex_);
+
+ private:
+  struct List {
+    TaskBase* first = nullptr;
+    TaskBase* last = nullptr;
+  };
+  enum class Posture : std::uint8_t { kAwake, kSeated, kSummoned };
+  struct SeatState {
+    const WorkerThread* worker;
+    Parker* parker;
+    std::size_t group;
+    Posture posture = Posture::kAwake;
+    bool spinning = false;
+  };
+  struct Group {
+    std::size_t seats = 0;
+    std::size_t seated = 0;
+    std::size_t summoned = 0;
+    bool warm = false;  // its interpreter exists
+    [[nodiscard]] bool wakeable() const noexcept { return seated > 0 && summoned == 0; }
+    [[nodiscard]] bool free() const noexcept { return seated == seats; }
+  };
+  /// A submitter that waits for room, on its own stack.
+  struct RoomWaiter {
+    Parker parker;
+    RoomWaiter* next = nullptr;
+  };
+
+  static void append(List& list, TaskBase& task) noexcept;
+  void unlink(TaskBase& task) noexcept INTERPOOL_REQUIRES(outbox_mutex_, inbox_mutex_);
+  /// Wakes whom the waiting tasks need. Returns one to be unparked by the caller, after unlocking.
+  Parker* summon() INTERPOOL_REQUIRES(inbox_mutex_);
+  void set_posture(SeatState& seat, Posture posture) INTERPOOL_REQUIRES(inbox_mutex_);
+  void count_taken() INTERPOOL_REQUIRES(outbox_mutex_);
+
+  // Submitters write here, …
+  alignas(64) Mutex inbox_mutex_;
+  List inbox_ INTERPOOL_GUARDED_BY(inbox_mutex_);
+  std::uint64_t taken_seen_ INTERPOOL_GUARDED_BY(inbox_mutex_) = 0;  // taken_ as it was last looked at
+  std::vector<SeatState> seats_ INTERPOOL_GUARDED_BY(inbox_mutex_);
+  std::vector<Group> groups_ INTERPOOL_GUARDED_BY(inbox_mutex_);
+  std::atomic<std::uint64_t> pushed_ = 0;          // written under inbox_mutex_
+  std::atomic<std::uint32_t> wakeable_groups_ = 0;  // written under inbox_mutex_
+
+  // … workers here.
+  alignas(64) Mutex outbox_mutex_;
+  List outbox_ INTERPOOL_GUARDED_BY(outbox_mutex_);
+  RoomWaiter* room_waiters_ INTERPOOL_GUARDED_BY(outbox_mutex_) = nullptr;
+  std::atomic<std::uint64_t> taken_ = 0;  // written under outbox_mutex_
+};
+
+}  // namespace interpool::detail

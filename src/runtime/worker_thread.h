@@ -1,0 +1,97 @@
+// WorkerThread: the loop that runs tasks in one interpreter.
+#pragma once
+
+#include "base/parker.h"
+#include "interpool/worker.h"
+#include "python/thread_state.h"
+#include "runtime/interpreter_group.h"
+#include "runtime/task_queue.h"
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace interpool::detail {
+
+/// How many tasks a worker has settled. Written by its thread only; read by anyone.
+struct alignas(64) WorkerCounts {
+  std::atomic<std::uint64_t> completed = 0;
+  std::atomic<std::uint64_t> failed = 0;
+};
+
+/// One worker of any lane. Its thread runs run() and then leave(); everything else may be called
+/// from other threads. Shared-owned by its thread and its owner, so that the thread can be given up.
+///
+/// The loop attaches first and takes a task second, under that GIL: a task is never in the hands of
+/// a thread that waits for a GIL while another interpreter is free.
+class WorkerThread {
+ public:
+  struct Setup {
+    Lane lane = Lane::kPooled;
+    std::size_t index = 0;        // in its lane
+    std::size_t shared_group = 0;  // among the groups of the shared queue
+    TaskQueue* shared = nullptr;  // tasks for anyone; or null
+    bool has_own_queue = false;   // tasks addressed to this worker
+    std::chrono::nanoseconds spin{0};
+    std::atomic<bool>* spinner = nullptr;  // set while some worker of the executor spins
+  };
+
+  WorkerThread(const Setup& setup, std::shared_ptr<InterpreterGroup> group);
+  ~WorkerThread();
+  WorkerThread(const WorkerThread&) = delete;
+  WorkerThread& operator=(const WorkerThread&) = delete;
+
+  /// The worker whose thread this is, or null.
+  static WorkerThread* current() noexcept;
+
+  /// Takes and runs tasks until stop(). `state`: of this thread in the group's interpreter, detached;
+  /// empty: it is made when the first task comes.
+  void run(python::ThreadState state = {}) noexcept;
+  /// After run(), on the same thread; see InterpreterGroup::leave.
+  bool leave(std::chrono::steady_clock::time_point deadline) { return group_->leave(state_, deadline); }
+  /// After run(): its thread state, for an owner that ends the thread itself.
+  python::ThreadState& state() noexcept { return state_; }
+
+  /// Makes run() return once it has no task at hand. Does not wait.
+  void stop() noexcept;
+  /// A reference to the task that runs here now, or none.
+  TaskRef<TaskBase> running() noexcept;
+
+  [[nodiscard]] TaskQueue& own_queue() noexcept { return *own_; }
+  [[nodiscard]] bool has_own_queue() const noexcept { return own_ != nullptr; }
+  [[nodiscard]] Lane lane() const noexcept { return setup_.lane; }
+  [[nodiscard]] std::size_t index() const noexcept { return setup_.index; }
+  [[nodiscard]] const WorkerCounts& counts() const noexcept { return counts_; }
+  /// The interpreter, for the worker's own thread while it runs a task.
+  [[nodiscard]] InterpreterHandle& interpreter() noexcept { return group_->handle(); }
+
+ private:
+  /// Sleeps until there may be a task; false: stopped.
+  bool wait_for_work() noexcept;
+  void arrived(bool warm) noexcept;
+  TaskBase* next() noexcept;
+  /// The counts, unless the worker serves several executors, which then count for themselves.
+  WorkerCounts* own_counts() noexcept { return setup_.lane == Lane::kMain ? nullptr : &counts_; }
+  void execute(TaskBase& task, Worker& view) noexcept;
+  /// Settles the next task with a failure, without running it.
+  void fail_next(const Failure& failure) noexcept;
+
+  const Setup setup_;
+  const std::shared_ptr<InterpreterGroup> group_;
+  Parker parker_;
+  const std::unique_ptr<TaskQueue> own_;
+  TaskQueue::Seat own_seat_ = 0;
+  TaskQueue::Seat shared_seat_ = 0;
+  std::atomic<bool> stopping_ = false;
+  WorkerCounts counts_;
+  // The task that runs now, with its reference; see running().
+  std::atomic<TaskBase*> current_ = nullptr;
+
+  // The thread's own.
+  python::ThreadState state_;
+  bool shared_next_ = false;  // which queue comes first, in turn, so that neither starves
+};
+
+}  // namespace interpool::detail
