@@ -95,8 +95,10 @@ class INTERPOOL_API Decoder {
   virtual void items(detail::FunctionRef<void(Decoder& item)> visit) = 0;
   /// Calls `visit` for each entry of a dict, in its order.
   virtual void entries(detail::FunctionRef<void(Decoder& key, Decoder& value)> visit) = 0;
+  /// Where in the whole value this one is: `[3].user.id`; empty when it is the whole.
+  [[nodiscard]] virtual std::string path() const = 0;
   /// Throws a ConversionError that names this value's path.
-  [[noreturn]] virtual void fail(std::string reason) const = 0;
+  [[noreturn]] void fail(std::string reason) const;
 
  protected:
   ~Decoder();

@@ -46,7 +46,7 @@ struct ExecutorOptions {
   /// one pooled thread with an interpreter of its own per core.
   PooledOptions pooled = {};
   /// How many tasks may wait in a queue: in the one for unaddressed tasks, in that of each pinned
-  /// worker, and in the main lane's for each executor's submissions.
+  /// worker, and in the main lane's, which all executors share.
   std::size_t queue_capacity = 1024;
   WhenFull when_full = WhenFull::kBlock;
   /// Modules that every sub-interpreter of this executor imports before its first task. If one

@@ -1,11 +1,17 @@
 #include "interpool/convert.h"
 
+#include "interpool/error.h"
+
 #include <fmt/format.h>
+
+#include <utility>
 
 namespace interpool {
 
 Encoder::~Encoder() = default;
 Decoder::~Decoder() = default;
+
+void Decoder::fail(std::string reason) const { throw ConversionError(path(), std::move(reason)); }
 
 const char* to_string(Kind kind) noexcept {
   switch (kind) {

@@ -15,10 +15,6 @@ namespace interpool {
 
 namespace {
 
-[[noreturn]] void fail_at(const PathStep* at, std::string reason) {
-  throw ConversionError(at == nullptr ? std::string() : at->text(), std::move(reason));
-}
-
 std::string named(Kind kind) {
   switch (kind) {
     case Kind::kNone: return "None";
@@ -170,7 +166,7 @@ class ValueDecoder final : public Decoder {
       visit(key_decoder, mapped_decoder);
     }
   }
-  [[noreturn]] void fail(std::string reason) const override { fail_at(at_, std::move(reason)); }
+  [[nodiscard]] std::string path() const override { return at_ == nullptr ? std::string() : at_->text(); }
 
  private:
   void require(Kind wanted) const {

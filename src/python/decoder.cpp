@@ -172,9 +172,7 @@ void PythonDecoder::check_depth() const {
   }
 }
 
-void PythonDecoder::fail(std::string reason) const {
-  throw ConversionError(at_ == nullptr ? std::string() : at_->text(), std::move(reason));
-}
+std::string PythonDecoder::path() const { return at_ == nullptr ? std::string() : at_->text(); }
 
 void PythonDecoder::fail_kind(const char* wanted) const {
   fail(fmt::format("{} wanted, a '{}' found", wanted, type_name()));

@@ -24,7 +24,7 @@ class PythonDecoder final : public Decoder {
   std::size_t size() override;
   void items(detail::FunctionRef<void(Decoder&)> visit) override;
   void entries(detail::FunctionRef<void(Decoder&, Decoder&)> visit) override;
-  [[noreturn]] void fail(std::string reason) const override;
+  [[nodiscard]] std::string path() const override;
 
  private:
   [[noreturn]] void fail_kind(const char* wanted) const;

@@ -18,6 +18,7 @@ TaskQueue::Seat TaskQueue::add_seat(const WorkerThread& worker, Parker& parker, 
   if (group >= groups_.size()) groups_.resize(group + 1);
   ++groups_[group].seats;
   seats_.push_back({.worker = &worker, .parker = &parker, .group = group});
+  set_posture(seats_.back(), Posture::kSeated);
   return seats_.size() - 1;
 }
 

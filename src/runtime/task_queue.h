@@ -37,7 +37,8 @@ class TaskQueue {
   TaskQueue(const TaskQueue&) = delete;
   TaskQueue& operator=(const TaskQueue&) = delete;
 
-  /// Adds a worker's seat, before the queue is used. `group` counts from 0 without gaps.
+  /// Adds a worker's seat, before the queue is used; the worker is seated from then on, so that threads
+  /// which have yet to start do not all come running for one task. `group` counts from 0 without gaps.
   Seat add_seat(const WorkerThread& worker, Parker& parker, std::size_t group) INTERPOOL_EXCLUDES(inbox_mutex_);
 
   // --- submitters ------------------------------------------------------------------------------

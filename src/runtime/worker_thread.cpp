@@ -56,18 +56,23 @@ bool WorkerThread::wait_for_work() noexcept {
     // exchange: at most one worker of the executor spins at a time. relaxed: it guards no data.
     const bool spins = setup_.spin.count() > 0 && setup_.spinner != nullptr &&
                        !setup_.spinner->exchange(true, std::memory_order_relaxed);
-    if (own_ == nullptr || own_->sit_down(own_seat_, spins)) {
-      if (setup_.shared == nullptr || setup_.shared->sit_down(shared_seat_, spins)) {
-        parker_.park(spins ? setup_.spin : std::chrono::nanoseconds::zero());
-        if (setup_.shared != nullptr) setup_.shared->stand_up(shared_seat_);
-      }
-      if (own_ != nullptr) own_->stand_up(own_seat_);
-    }
+    if (std::exchange(seated_, false) || sit_down(spins)) parker_.park(spins ? setup_.spin : std::chrono::nanoseconds::zero());
+    stand_up();
     if (spins) setup_.spinner->store(false, std::memory_order_relaxed);
     // Another worker may have been faster: no reason to attach, or even to create the interpreter.
     if ((own_ != nullptr && own_->maybe_work()) || (setup_.shared != nullptr && setup_.shared->maybe_work())) return true;
     arrived(static_cast<bool>(state_));
   }
+}
+
+bool WorkerThread::sit_down(bool spins) noexcept {
+  return (own_ == nullptr || own_->sit_down(own_seat_, spins)) &&
+         (setup_.shared == nullptr || setup_.shared->sit_down(shared_seat_, spins));
+}
+
+void WorkerThread::stand_up() noexcept {
+  if (own_ != nullptr) own_->stand_up(own_seat_);
+  if (setup_.shared != nullptr) setup_.shared->stand_up(shared_seat_);
 }
 
 void WorkerThread::arrived(bool warm) noexcept {

@@ -70,6 +70,9 @@ class WorkerThread {
  private:
   /// Sleeps until there may be a task; false: stopped.
   bool wait_for_work() noexcept;
+  /// At both queues; see TaskQueue.
+  bool sit_down(bool spins) noexcept;
+  void stand_up() noexcept;
   void arrived(bool warm) noexcept;
   TaskBase* next() noexcept;
   /// The counts, unless the worker serves several executors, which then count for themselves.
@@ -90,6 +93,7 @@ class WorkerThread {
   std::atomic<TaskBase*> current_ = nullptr;
 
   // The thread's own.
+  bool seated_ = true;  // as the queues have it since the seats were made
   python::ThreadState state_;
   bool shared_next_ = false;  // which queue comes first, in turn, so that neither starves
 };
