@@ -163,26 +163,31 @@ constexpr void require_encodable() {
   static_assert(!kIsView<T>,
                 "interpool: a view or pointer does not own what it shows, and the task runs later: use "
                 "std::string for text, interpool::Bytes or std::vector for data");
-  static_assert(kIsView<T> || Encodable<T>,
-                "interpool: this argument type does not convert to Python: specialise interpool::Converter for it");
+  static_assert(
+      kIsView<T> || Encodable<T>,
+      "interpool: this argument type does not convert to Python: specialise interpool::Converter for it");
 }
 
 /// Fails to compile, with what to do, for a type that cannot come out of Python.
 template <class T>
 constexpr void require_decodable() {
-  static_assert(!std::is_reference_v<T> && !kIsView<T>,
-                "interpool: a result is owned by its future: use std::string, interpool::Bytes or std::vector "
-                "instead of a reference, pointer or view");
-  static_assert(std::is_void_v<T> || std::is_reference_v<T> || kIsView<T> || Decodable<T>,
-                "interpool: this result type does not convert from Python: specialise interpool::Converter for it");
+  static_assert(
+      !std::is_reference_v<T> && !kIsView<T>,
+      "interpool: a result is owned by its future: use std::string, interpool::Bytes or std::vector "
+      "instead of a reference, pointer or view");
+  static_assert(
+      std::is_void_v<T> || std::is_reference_v<T> || kIsView<T> || Decodable<T>,
+      "interpool: this result type does not convert from Python: specialise interpool::Converter for it");
 }
 
-[[noreturn]] INTERPOOL_API void fail_range(const Decoder& in, std::string_view text, bool is_signed, unsigned bits);
+[[noreturn]] INTERPOOL_API void fail_range(const Decoder& in, std::string_view text, bool is_signed,
+                                           unsigned bits);
 [[noreturn]] INTERPOOL_API void fail_size(const Decoder& in, std::size_t wanted, std::size_t found);
 
 template <class T>
-concept Integer = std::integral<T> && !std::same_as<T, bool> && !std::same_as<T, char> && !std::same_as<T, wchar_t> &&
-                  !std::same_as<T, char8_t> && !std::same_as<T, char16_t> && !std::same_as<T, char32_t>;
+concept Integer =
+    std::integral<T> && !std::same_as<T, bool> && !std::same_as<T, char> && !std::same_as<T, wchar_t> &&
+    !std::same_as<T, char8_t> && !std::same_as<T, char16_t> && !std::same_as<T, char32_t>;
 
 }  // namespace detail
 

@@ -32,7 +32,7 @@ INTERPOOL_API const char* to_string(ErrorCode code) noexcept;
 
 /// Where an error happened.
 struct ErrorContext {
-  std::string task;                ///< The task's name, or the called function's; else empty.
+  std::string task;               ///< The task's name, or the called function's; else empty.
   std::int64_t interpreter = -1;  ///< CPython's id of the interpreter; -1: none was involved.
 };
 
@@ -78,9 +78,9 @@ struct PythonFrame {
 
 /// A Python exception as data: nothing in it refers to an interpreter.
 struct PythonErrorInfo {
-  std::string type;             ///< "KeyError"
-  std::string qualified_type;   ///< "json.decoder.JSONDecodeError"; builtins have no prefix.
-  std::string message;          ///< str(exception)
+  std::string type;            ///< "KeyError"
+  std::string qualified_type;  ///< "json.decoder.JSONDecodeError"; builtins have no prefix.
+  std::string message;         ///< str(exception)
   std::vector<PythonFrame> frames;
   std::vector<std::string> notes;  ///< What add_note() added.
   /// What it was raised from (`raise … from cause`), or what was being handled when it was raised.
@@ -171,12 +171,12 @@ class INTERPOOL_API NativeError final : public Error {
 };
 
 // The kinds that carry nothing more than their message.
-#define INTERPOOL_PLAIN_ERROR(Name)                              \
-  class INTERPOOL_API Name final : public Error {                \
-   public:                                                       \
-    explicit Name(std::string message, ErrorContext context = {}); \
-    ~Name() override;                                            \
-    [[noreturn]] void raise() const override;                    \
+#define INTERPOOL_PLAIN_ERROR(Name)                                    \
+  class INTERPOOL_API Name final : public Error {                      \
+   public:                                                             \
+    explicit Name(std::string message, ErrorContext context = {});     \
+    ~Name() override;                                                  \
+    [[noreturn]] void raise() const override;                          \
     [[nodiscard]] std::shared_ptr<const Error> share() const override; \
   }
 

@@ -75,7 +75,8 @@ struct CallOptions {
 struct TaskCounts {
   std::uint64_t accepted = 0;
   std::uint64_t completed = 0;  ///< Settled with a value.
-  std::uint64_t failed = 0;     ///< Settled with an error of Python's, of a callable, of a conversion or of a worker.
+  std::uint64_t failed =
+      0;  ///< Settled with an error of Python's, of a callable, of a conversion or of a worker.
   std::uint64_t cancelled = 0;
   std::uint64_t timed_out = 0;
   std::uint64_t abandoned = 0;
@@ -120,7 +121,8 @@ struct Address {
 
 // Each takes over one reference to a task that has not been queued. On failure its work has been
 // destroyed and the reference dropped.
-INTERPOOL_API void submit(ExecutorCore& core, Address address, const CallOptions& options, TaskRef<TaskBase> task);
+INTERPOOL_API void submit(ExecutorCore& core, Address address, const CallOptions& options,
+                          TaskRef<TaskBase> task);
 INTERPOOL_API Failure try_submit(ExecutorCore& core, Address address, const CallOptions& options,
                                  TaskRef<TaskBase> task) noexcept;
 /// Throws UsageError unless `name` is "module:qualified.name".
@@ -168,7 +170,8 @@ class INTERPOOL_API Submitter {
   template <class F>
   auto submit(F&& work) const {
     using R = typename detail::CallableResult<std::decay_t<F>>::type;
-    auto [future, task] = detail::make_task<R, detail::CallableTask<R, std::decay_t<F>>>(core_.get(), std::forward<F>(work));
+    auto [future, task] =
+        detail::make_task<R, detail::CallableTask<R, std::decay_t<F>>>(core_.get(), std::forward<F>(work));
     detail::submit(*core_, address_, options_, std::move(task));
     return std::move(future);
   }
@@ -176,7 +179,8 @@ class INTERPOOL_API Submitter {
   template <class F>
   auto try_submit(F&& work) const {
     using R = typename detail::CallableResult<std::decay_t<F>>::type;
-    auto [future, task] = detail::make_task<R, detail::CallableTask<R, std::decay_t<F>>>(core_.get(), std::forward<F>(work));
+    auto [future, task] =
+        detail::make_task<R, detail::CallableTask<R, std::decay_t<F>>>(core_.get(), std::forward<F>(work));
     if (Failure failure = detail::try_submit(*core_, address_, options_, std::move(task))) {
       return Result<Future<R>>(std::move(failure));
     }
@@ -188,7 +192,8 @@ class INTERPOOL_API Submitter {
   template <class R, class... Args>
   Future<R> call(std::string_view function, Args&&... args) const {
     (detail::require_encodable<detail::Stored<Args>>(), ...);
-    return call_entry<R, detail::Stored<Args>...>(detail::function_entry(*core_, function), std::forward<Args>(args)...);
+    return call_entry<R, detail::Stored<Args>...>(detail::function_entry(*core_, function),
+                                                  std::forward<Args>(args)...);
   }
 
   /// A Python function with a C++ signature, to call often: `pool.function<double(double)>("math:sqrt")`.
@@ -202,14 +207,16 @@ class INTERPOOL_API Submitter {
   /// Cancelling the future cancels the items that have not started.
   template <class R, std::ranges::input_range Range>
   Future<std::vector<R>> map(std::string_view function, Range&& items) const {
-    static_assert(!std::is_void_v<R>, "interpool: map collects results; use call<void> for a function without one");
+    static_assert(!std::is_void_v<R>,
+                  "interpool: map collects results; use call<void> for a function without one");
     using Item = detail::Stored<std::ranges::range_value_t<Range>>;
     detail::require_encodable<Item>();
     detail::require_decodable<R>();
     const detail::FunctionEntry& entry = detail::function_entry(*core_, function);
     std::vector<detail::TaskRef<detail::TaskState<R>>> tasks;
     for (auto&& item : items) {
-      tasks.emplace_back(new detail::PythonCallTask<R, Item>(core_.get(), entry, std::forward<decltype(item)>(item)));
+      tasks.emplace_back(
+          new detail::PythonCallTask<R, Item>(core_.get(), entry, std::forward<decltype(item)>(item)));
     }
     auto map = detail::TaskRef<detail::MapTask<R>>(new detail::MapTask<R>(std::move(tasks)));
     auto future = detail::FutureAccess<std::vector<R>>::make(
@@ -233,8 +240,8 @@ class INTERPOOL_API Submitter {
   template <class R, class... StoredArgs, class... Args>
   Future<R> call_entry(const detail::FunctionEntry& entry, Args&&... args) const {
     detail::require_decodable<R>();
-    auto [future, task] =
-        detail::make_task<R, detail::PythonCallTask<R, StoredArgs...>>(core_.get(), entry, std::forward<Args>(args)...);
+    auto [future, task] = detail::make_task<R, detail::PythonCallTask<R, StoredArgs...>>(
+        core_.get(), entry, std::forward<Args>(args)...);
     detail::submit(*core_, address_, options_, std::move(task));
     return std::move(future);
   }
@@ -250,17 +257,21 @@ template <class R, class... Args>
 class Function<R(Args...)> {
  public:
   Future<R> operator()(Args... args) const {
-    return submitter_.template call_entry<R, std::remove_cvref_t<Args>...>(*entry_, std::forward<Args>(args)...);
+    return submitter_.template call_entry<R, std::remove_cvref_t<Args>...>(*entry_,
+                                                                           std::forward<Args>(args)...);
   }
 
   /// The same function with these options on its tasks.
-  [[nodiscard]] Function with(CallOptions options) const { return Function(submitter_.with(std::move(options)), *entry_); }
+  [[nodiscard]] Function with(CallOptions options) const {
+    return Function(submitter_.with(std::move(options)), *entry_);
+  }
   /// "module:qualified.name"
   [[nodiscard]] const std::string& name() const noexcept { return entry_->name; }
 
  private:
   friend class Submitter;
-  Function(Submitter submitter, const detail::FunctionEntry& entry) : submitter_(std::move(submitter)), entry_(&entry) {
+  Function(Submitter submitter, const detail::FunctionEntry& entry)
+      : submitter_(std::move(submitter)), entry_(&entry) {
     (detail::require_encodable<std::remove_cvref_t<Args>>(), ...);
     detail::require_decodable<R>();
   }

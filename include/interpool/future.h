@@ -97,7 +97,9 @@ class [[nodiscard]] Future {
   bool wait_for(std::chrono::duration<Rep, Period> time) const {
     return state().wait_until(detail::Clock::now() + std::chrono::ceil<detail::Clock::duration>(time));
   }
-  bool wait_until(std::chrono::steady_clock::time_point deadline) const { return state().wait_until(deadline); }
+  bool wait_until(std::chrono::steady_clock::time_point deadline) const {
+    return state().wait_until(deadline);
+  }
 
   /// Waits, then moves the value out or throws the task's error, as its own type. Once.
   T get() {

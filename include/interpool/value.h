@@ -31,15 +31,15 @@ class INTERPOOL_API Value {
 
   /// None.
   Value() = default;
-  Value(std::nullptr_t) {}                                     // NOLINT(google-explicit-constructor)
-  Value(bool value) : data_(value) {}                          // NOLINT(google-explicit-constructor)
-  Value(double value) : data_(value) {}                        // NOLINT(google-explicit-constructor)
-  Value(std::string value) : data_(std::move(value)) {}        // NOLINT(google-explicit-constructor)
-  Value(const char* value) : data_(std::string(value)) {}      // NOLINT(google-explicit-constructor)
-  Value(Bytes value) : data_(std::move(value)) {}              // NOLINT(google-explicit-constructor)
-  Value(List value) : data_(std::move(value)) {}               // NOLINT(google-explicit-constructor)
-  Value(Tuple value) : data_(std::move(value)) {}              // NOLINT(google-explicit-constructor)
-  Value(Dict value) : data_(std::move(value)) {}               // NOLINT(google-explicit-constructor)
+  Value(std::nullptr_t) {}                                 // NOLINT(google-explicit-constructor)
+  Value(bool value) : data_(value) {}                      // NOLINT(google-explicit-constructor)
+  Value(double value) : data_(value) {}                    // NOLINT(google-explicit-constructor)
+  Value(std::string value) : data_(std::move(value)) {}    // NOLINT(google-explicit-constructor)
+  Value(const char* value) : data_(std::string(value)) {}  // NOLINT(google-explicit-constructor)
+  Value(Bytes value) : data_(std::move(value)) {}          // NOLINT(google-explicit-constructor)
+  Value(List value) : data_(std::move(value)) {}           // NOLINT(google-explicit-constructor)
+  Value(Tuple value) : data_(std::move(value)) {}          // NOLINT(google-explicit-constructor)
+  Value(Dict value) : data_(std::move(value)) {}           // NOLINT(google-explicit-constructor)
   template <detail::Integer T>
     requires(std::is_signed_v<T> || sizeof(T) < sizeof(std::int64_t))
   Value(T value) : data_(static_cast<std::int64_t>(value)) {}  // NOLINT(google-explicit-constructor)

@@ -4,12 +4,13 @@
 
 namespace interpool {
 
-[[noreturn]] void fail_check(const char* kind, const char* condition, const char* message, const char* file, int line);
+[[noreturn]] void fail_check(const char* kind, const char* condition, const char* message, const char* file,
+                             int line);
 
 }  // namespace interpool
 
 /// The library contradicts itself: a bug of ours.
-#define INTERPOOL_CHECK(condition, message)                                                             \
-  (static_cast<bool>(condition)                                                                         \
-       ? void(0)                                                                                        \
-       : ::interpool::fail_check("internal error (please report it)", #condition, message, __FILE__, __LINE__))
+#define INTERPOOL_CHECK(condition, message)                                                                \
+  (static_cast<bool>(condition) ? void(0)                                                                  \
+                                : ::interpool::fail_check("internal error (please report it)", #condition, \
+                                                          message, __FILE__, __LINE__))

@@ -14,7 +14,8 @@ inline std::chrono::steady_clock::time_point after(std::chrono::nanoseconds time
 
 /// The same for a time in milliseconds, whose nanoseconds may be too many to count.
 inline std::chrono::steady_clock::time_point after(std::chrono::milliseconds time) {
-  constexpr auto kMost = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::nanoseconds::max());
+  constexpr auto kMost =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::nanoseconds::max());
   return after(std::chrono::nanoseconds(time < kMost ? time : kMost));
 }
 

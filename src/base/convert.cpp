@@ -32,7 +32,8 @@ const char* to_string(Kind kind) noexcept {
 namespace detail {
 
 void fail_range(const Decoder& in, std::string_view text, bool is_signed, unsigned bits) {
-  in.fail(fmt::format("{} does not fit into {} {}-bit integer", text, is_signed ? "a signed" : "an unsigned", bits));
+  in.fail(fmt::format("{} does not fit into {} {}-bit integer", text, is_signed ? "a signed" : "an unsigned",
+                      bits));
 }
 
 void fail_size(const Decoder& in, std::size_t wanted, std::size_t found) {

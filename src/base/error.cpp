@@ -101,7 +101,8 @@ PythonError::~PythonError() = default;
 void PythonError::raise() const { throw *this; }
 Failure PythonError::share() const { return std::make_shared<const PythonError>(*this); }
 
-SystemExitError::SystemExitError(std::shared_ptr<const PythonErrorInfo> info, ErrorContext context, int exit_code)
+SystemExitError::SystemExitError(std::shared_ptr<const PythonErrorInfo> info, ErrorContext context,
+                                 int exit_code)
     : PythonError(std::move(info), std::move(context)), exit_code_(exit_code) {}
 SystemExitError::~SystemExitError() = default;
 void SystemExitError::raise() const { throw *this; }
@@ -109,7 +110,9 @@ Failure SystemExitError::share() const { return std::make_shared<const SystemExi
 
 KeyboardInterruptError::~KeyboardInterruptError() = default;
 void KeyboardInterruptError::raise() const { throw *this; }
-Failure KeyboardInterruptError::share() const { return std::make_shared<const KeyboardInterruptError>(*this); }
+Failure KeyboardInterruptError::share() const {
+  return std::make_shared<const KeyboardInterruptError>(*this);
+}
 
 ConversionError::ConversionError(std::string path, std::string message, ErrorContext context)
     : Error(ErrorCode::kConversion, path.empty() ? message : path + ": " + message, std::move(context)),
@@ -120,16 +123,17 @@ void ConversionError::raise() const { throw *this; }
 Failure ConversionError::share() const { return std::make_shared<const ConversionError>(*this); }
 
 NativeError::NativeError(std::exception_ptr original, ErrorContext context)
-    : Error(ErrorCode::kNative, native_message(original), std::move(context)), original_(std::move(original)) {}
+    : Error(ErrorCode::kNative, native_message(original), std::move(context)),
+      original_(std::move(original)) {}
 NativeError::~NativeError() = default;
 void NativeError::raise() const { std::rethrow_exception(original_); }
 Failure NativeError::share() const { return std::make_shared<const NativeError>(*this); }
 
-#define INTERPOOL_PLAIN_ERROR(Name, code)                   \
-  Name::Name(std::string message, ErrorContext context)     \
+#define INTERPOOL_PLAIN_ERROR(Name, code)                      \
+  Name::Name(std::string message, ErrorContext context)        \
       : Error(code, std::move(message), std::move(context)) {} \
-  Name::~Name() = default;                                  \
-  void Name::raise() const { throw *this; }                 \
+  Name::~Name() = default;                                     \
+  void Name::raise() const { throw *this; }                    \
   Failure Name::share() const { return std::make_shared<const Name>(*this); }
 
 INTERPOOL_PLAIN_ERROR(CancelledError, ErrorCode::kCancelled)

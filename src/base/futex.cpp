@@ -28,8 +28,9 @@ void futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
   const auto since_boot = deadline.time_since_epoch();
   if (since_boot.count() < 0) return;
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since_boot);
-  const timespec timeout{.tv_sec = seconds.count(),
-                         .tv_nsec = std::chrono::duration_cast<std::chrono::nanoseconds>(since_boot - seconds).count()};
+  const timespec timeout{
+      .tv_sec = seconds.count(),
+      .tv_nsec = std::chrono::duration_cast<std::chrono::nanoseconds>(since_boot - seconds).count()};
   futex(&word, FUTEX_WAIT_BITSET_PRIVATE, expected, &timeout);
 }
 

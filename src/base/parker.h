@@ -15,13 +15,14 @@ class Parker {
  public:
   /// Returns once unparked, or at the deadline; spins for `spin` before it sleeps. False: the
   /// deadline came first.
-  bool park(std::chrono::nanoseconds spin,
-            std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max()) noexcept {
+  bool park(std::chrono::nanoseconds spin, std::chrono::steady_clock::time_point deadline =
+                                               std::chrono::steady_clock::time_point::max()) noexcept {
     // acquire: what the waker did before unpark() is seen after park().
     if (!spin_until([this] { return state_.load(std::memory_order_acquire) == kNotified; }, spin)) {
       std::uint32_t empty = kEmpty;
       // relaxed on success: nothing is handed to the waker but the fact that we sleep.
-      if (state_.compare_exchange_strong(empty, kSleeping, std::memory_order_relaxed, std::memory_order_acquire)) {
+      if (state_.compare_exchange_strong(empty, kSleeping, std::memory_order_relaxed,
+                                         std::memory_order_acquire)) {
         while (state_.load(std::memory_order_acquire) == kSleeping) {
           if (std::chrono::steady_clock::now() >= deadline) break;
           futex_wait(state_, kSleeping, deadline);

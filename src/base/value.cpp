@@ -38,7 +38,8 @@ class ValueEncoder final : public Encoder {
   void put_int(std::int64_t value) override { put(Value(value)); }
   void put_uint(std::uint64_t value) override {
     if (!std::in_range<std::int64_t>(value)) {
-      throw ConversionError({}, fmt::format("{} does not fit into a Value, which holds 64-bit signed integers", value));
+      throw ConversionError(
+          {}, fmt::format("{} does not fit into a Value, which holds 64-bit signed integers", value));
     }
     put(Value(static_cast<std::int64_t>(value)));
   }
@@ -53,7 +54,8 @@ class ValueEncoder final : public Encoder {
     Frame frame = std::move(frames_.back());
     frames_.pop_back();
     if (frame.items.size() != frame.size) {
-      throw ConversionError({}, fmt::format("a Converter announced {} values and wrote {}", frame.size, frame.items.size()));
+      throw ConversionError(
+          {}, fmt::format("a Converter announced {} values and wrote {}", frame.size, frame.items.size()));
     }
     if (frame.kind == Kind::kList) return put(Value(std::move(frame.items)));
     if (frame.kind == Kind::kTuple) return put(Value(Value::Tuple{std::move(frame.items)}));
@@ -74,7 +76,8 @@ class ValueEncoder final : public Encoder {
 
   void begin(Kind kind, std::size_t size) {
     if (frames_.size() >= kMaxDepth) {
-      throw ConversionError({}, fmt::format("nested deeper than {} containers, or contains itself", kMaxDepth));
+      throw ConversionError({},
+                            fmt::format("nested deeper than {} containers, or contains itself", kMaxDepth));
     }
     frames_.push_back({kind, size, {}});
     frames_.back().items.reserve(size);
@@ -145,7 +148,8 @@ class ValueDecoder final : public Decoder {
     return value_.as_bytes();
   }
   std::size_t size() override {
-    if (kind() != Kind::kList && kind() != Kind::kTuple && kind() != Kind::kDict) fail_kind("a list, tuple or dict");
+    if (kind() != Kind::kList && kind() != Kind::kTuple && kind() != Kind::kDict)
+      fail_kind("a list, tuple or dict");
     return value_.size();
   }
   void items(detail::FunctionRef<void(Decoder&)> visit) override {
@@ -254,8 +258,10 @@ void append_repr(std::string& text, const Value& value) {
 }  // namespace
 
 Kind Value::kind() const noexcept {
-  static_assert(std::is_same_v<std::variant_alternative_t<static_cast<std::size_t>(Kind::kDict), decltype(data_)>, Dict>,
-                "the alternatives stand in the order of Kind");
+  static_assert(
+      std::is_same_v<std::variant_alternative_t<static_cast<std::size_t>(Kind::kDict), decltype(data_)>,
+                     Dict>,
+      "the alternatives stand in the order of Kind");
   return static_cast<Kind>(data_.index());
 }
 

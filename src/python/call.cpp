@@ -23,7 +23,8 @@ Failure conversion_failure(const ErrorContext& context) noexcept {
   }
 }
 
-Failure decode_result(PyObject* result, detail::DecodeThunk decode, void* storage, const ErrorContext& context) noexcept {
+Failure decode_result(PyObject* result, detail::DecodeThunk decode, void* storage,
+                      const ErrorContext& context) noexcept {
   if (decode == nullptr) return nullptr;
   try {
     PythonDecoder decoder(result);
@@ -58,7 +59,8 @@ class Arguments {
   static constexpr std::size_t kInline = 8;
   std::size_t count_;
   std::size_t filled_ = 0;
-  std::array<PyObject*, kInline + 1> inline_;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by encode
+  std::array<PyObject*, kInline + 1>
+      inline_;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by encode
   std::unique_ptr<PyObject*[]> more_;
 };
 
@@ -85,8 +87,9 @@ Failure run(detail::InterpreterHandle& interpreter, std::string_view text, const
 
 }  // namespace
 
-Failure call(detail::InterpreterHandle& interpreter, const detail::FunctionEntry& function, const std::string& task_name,
-             detail::EncodeThunk encode, const void* args, detail::DecodeThunk decode, void* storage) noexcept {
+Failure call(detail::InterpreterHandle& interpreter, const detail::FunctionEntry& function,
+             const std::string& task_name, detail::EncodeThunk encode, const void* args,
+             detail::DecodeThunk decode, void* storage) noexcept {
   // Only an error needs the names.
   const auto context = [&] { return ErrorContext{.task = task_name, .interpreter = interpreter.id()}; };
   try {
@@ -98,8 +101,8 @@ Failure call(detail::InterpreterHandle& interpreter, const detail::FunctionEntry
     } catch (...) {
       return conversion_failure(context());
     }
-    const Object result = Object::take(PyObject_Vectorcall(callee.get(), arguments.slots(),
-                                                           encode.count | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+    const Object result = Object::take(PyObject_Vectorcall(
+        callee.get(), arguments.slots(), encode.count | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
     if (!result) return take_error(context());
     if (decode == nullptr) return nullptr;
     try {

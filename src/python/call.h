@@ -11,8 +11,9 @@ namespace interpool::python {
 
 // Null is success, and the result has been decoded into `storage`.
 
-Failure call(detail::InterpreterHandle& interpreter, const detail::FunctionEntry& function, const std::string& task_name,
-             detail::EncodeThunk encode, const void* args, detail::DecodeThunk decode, void* storage) noexcept;
+Failure call(detail::InterpreterHandle& interpreter, const detail::FunctionEntry& function,
+             const std::string& task_name, detail::EncodeThunk encode, const void* args,
+             detail::DecodeThunk decode, void* storage) noexcept;
 Failure eval(detail::InterpreterHandle& interpreter, std::string_view expression, detail::DecodeThunk decode,
              void* storage) noexcept;
 Failure exec(detail::InterpreterHandle& interpreter, std::string_view code) noexcept;

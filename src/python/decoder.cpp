@@ -141,7 +141,8 @@ void PythonDecoder::items(detail::FunctionRef<void(Decoder&)> visit) {
   check_depth();
   if (PyTuple_Check(object_) != 0) {
     visit_items(
-        PyTuple_GET_SIZE(object_), [this](Py_ssize_t i) { return Object::share(PyTuple_GET_ITEM(object_, i)); }, visit);
+        PyTuple_GET_SIZE(object_),
+        [this](Py_ssize_t i) { return Object::share(PyTuple_GET_ITEM(object_, i)); }, visit);
     return;
   }
   if (!is_sequence(object_)) fail_kind("a list or tuple");

@@ -11,7 +11,8 @@ namespace interpool::python {
 /// a sequence's `__getitem__`), so everything visited is held by a reference of our own.
 class PythonDecoder final : public Decoder {
  public:
-  explicit PythonDecoder(PyObject* object, const PathStep* at = nullptr) noexcept : object_(object), at_(at) {}
+  explicit PythonDecoder(PyObject* object, const PathStep* at = nullptr) noexcept
+      : object_(object), at_(at) {}
 
   [[nodiscard]] Kind kind() const override;
   [[nodiscard]] std::string type_name() const override;

@@ -30,13 +30,15 @@ void PythonEncoder::put_str(std::string_view utf8) {
     const Object error = Object::take(PyErr_GetRaisedException());
     Py_ssize_t start = 0;
     PyUnicodeDecodeError_GetStart(error.get(), &start);
-    fail(fmt::format("this text is not UTF-8 at byte {}; use interpool::Bytes for data that is not text", start));
+    fail(fmt::format("this text is not UTF-8 at byte {}; use interpool::Bytes for data that is not text",
+                     start));
   }
   put(text);
 }
 
 void PythonEncoder::put_bytes(std::span<const std::byte> bytes) {
-  put(PyBytes_FromStringAndSize(reinterpret_cast<const char*>(bytes.data()), static_cast<Py_ssize_t>(bytes.size())));
+  put(PyBytes_FromStringAndSize(reinterpret_cast<const char*>(bytes.data()),
+                                static_cast<Py_ssize_t>(bytes.size())));
 }
 
 void PythonEncoder::begin_list(std::size_t size) {
@@ -60,7 +62,8 @@ void PythonEncoder::begin(Kind kind, std::size_t size, PyObject* container) {
 void PythonEncoder::end() {
   if (frames_.empty()) fail("its Converter closed a container that it did not open");
   if (frames_.back().next != frames_.back().size) {
-    fail(fmt::format("its Converter announced {} values and wrote {}", frames_.back().size, frames_.back().next));
+    fail(fmt::format("its Converter announced {} values and wrote {}", frames_.back().size,
+                     frames_.back().next));
   }
   PyObject* container = frames_.back().container;
   frames_.pop_back();

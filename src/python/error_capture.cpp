@@ -66,7 +66,8 @@ std::vector<PythonFrame> frames_of(PyObject* exception) {
   for (std::size_t i = 0; i < entries.size(); ++i) {
     if (entries.size() > kOuterFrames + kInnerFrames && i == kOuterFrames) {
       const std::size_t skipped = entries.size() - kOuterFrames - kInnerFrames;
-      frames.push_back({.file = "...", .line = 0, .function = fmt::format("<{} frames left out>", skipped), .source = {}});
+      frames.push_back(
+          {.file = "...", .line = 0, .function = fmt::format("<{} frames left out>", skipped), .source = {}});
       i += skipped;
     }
     PythonFrame frame;

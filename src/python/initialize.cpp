@@ -31,7 +31,8 @@ std::string minor_version() { return fmt::format("{}.{}", PY_MAJOR_VERSION, PY_M
 /// The file that libpython was loaded from.
 fs::path libpython() {
   Dl_info info{};
-  if (dladdr(reinterpret_cast<const void*>(&Py_IsInitialized), &info) == 0 || info.dli_fname == nullptr) return {};
+  if (dladdr(reinterpret_cast<const void*>(&Py_IsInitialized), &info) == 0 || info.dli_fname == nullptr)
+    return {};
   std::error_code error;
   return fs::canonical(info.dli_fname, error);
 }
@@ -71,22 +72,26 @@ std::string venv_setting(const fs::path& config, std::string_view wanted) {
 void check_virtual_env(const fs::path& root) {
   const fs::path config = root / "pyvenv.cfg";
   if (!fs::is_regular_file(config) || !fs::exists(root / "bin" / "python")) {
-    throw UsageError(fmt::format(
-        "virtual_env: '{}' is not a virtual environment (no pyvenv.cfg or bin/python in it); make one with `python{} -m venv`",
-        root.string(), minor_version()));
+    throw UsageError(
+        fmt::format("virtual_env: '{}' is not a virtual environment (no pyvenv.cfg or bin/python in it); "
+                    "make one with `python{} -m venv`",
+                    root.string(), minor_version()));
   }
   std::string found = venv_setting(config, "version");
   if (found.empty()) found = venv_setting(config, "version_info");
   const std::string wanted = minor_version();
   if (!found.empty() && found != wanted && !found.starts_with(wanted + ".")) {
-    throw UsageError(fmt::format("virtual_env: '{}' was made by Python {}, but this program runs Python {}; make one with `python{} -m venv`",
-                                 root.string(), found, wanted, wanted));
+    throw UsageError(
+        fmt::format("virtual_env: '{}' was made by Python {}, but this program runs Python {}; make one with "
+                    "`python{} -m venv`",
+                    root.string(), found, wanted, wanted));
   }
 }
 
 void check_status(const PyStatus& status, PyConfig* config) {
   if (PyStatus_Exception(status) == 0) return;
-  std::string message = fmt::format("CPython does not start: {}", status.err_msg == nullptr ? "no reason given" : status.err_msg);
+  std::string message = fmt::format("CPython does not start: {}",
+                                    status.err_msg == nullptr ? "no reason given" : status.err_msg);
   if (status.func != nullptr) message += fmt::format(" (in {})", status.func);
   if (config != nullptr) PyConfig_Clear(config);
   throw RuntimeStateError(std::move(message));
@@ -135,7 +140,8 @@ RuntimeOptions check_options(RuntimeOptions options) {
     path = fs::absolute(path).lexically_normal();
   }
   if (options.virtual_env.empty() && options.use_environment) {
-    if (const char* active = std::getenv("VIRTUAL_ENV"); active != nullptr && *active != '\0') options.virtual_env = active;
+    if (const char* active = std::getenv("VIRTUAL_ENV"); active != nullptr && *active != '\0')
+      options.virtual_env = active;
   }
   if (!options.virtual_env.empty()) {
     options.virtual_env = fs::absolute(options.virtual_env).lexically_normal();
@@ -186,7 +192,8 @@ std::vector<std::string> prepare_main() {
   // them (concurrently up to 3.13, at all on 3.12). threading must know the main thread.
   for (const char* name : {"threading", "datetime", "decimal"}) {
     if (!Object::take(PyImport_ImportModule(name))) {
-      problems.push_back(fmt::format("importing {} into the main interpreter: {}", name, take_error({})->message()));
+      problems.push_back(
+          fmt::format("importing {} into the main interpreter: {}", name, take_error({})->message()));
     }
   }
   return problems;
@@ -196,7 +203,8 @@ void quiesce_main() noexcept {
   join_python_threads();
   if (const Object atexit = Object::take(PyImport_ImportModule("atexit"))) {
     // _run_exitfuncs also forgets them, so that nothing runs them again.
-    if (!Object::take(PyObject_CallMethod(atexit.get(), "_run_exitfuncs", nullptr))) PyErr_WriteUnraisable(atexit.get());
+    if (!Object::take(PyObject_CallMethod(atexit.get(), "_run_exitfuncs", nullptr)))
+      PyErr_WriteUnraisable(atexit.get());
   }
   for (const char* name : {"stdout", "stderr"}) {
     const Object stream = Object::share(PySys_GetObject(name));

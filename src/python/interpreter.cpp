@@ -14,14 +14,16 @@ namespace interpool::detail {
 
 python::Object InterpreterHandle::function(const FunctionEntry& entry) {
   using python::Object;
-  if (entry.id < functions_.size() && functions_[entry.id] != nullptr) return Object::share(functions_[entry.id]);
+  if (entry.id < functions_.size() && functions_[entry.id] != nullptr)
+    return Object::share(functions_[entry.id]);
 
   const std::string_view name = entry.name;
   const std::size_t colon = name.find(':');
   Object object = Object::take(PyImport_ImportModule(std::string(name.substr(0, colon)).c_str()));
   for (std::size_t from = colon + 1; object && from <= name.size();) {
     const std::size_t dot = std::min(name.find('.', from), name.size());
-    object = Object::take(PyObject_GetAttrString(object.get(), std::string(name.substr(from, dot - from)).c_str()));
+    object = Object::take(
+        PyObject_GetAttrString(object.get(), std::string(name.substr(from, dot - from)).c_str()));
     from = dot + 1;
   }
   if (!object) return object;
@@ -57,7 +59,7 @@ CreatedInterpreter create_interpreter(Mutex& serial) {
   ThreadState boot(PyInterpreterState_Main());
   boot.attach();
   PyInterpreterConfig config{};
-  config.use_main_obmalloc = 0;             // an own GIL needs an allocator of its own,
+  config.use_main_obmalloc = 0;              // an own GIL needs an allocator of its own,
   config.check_multi_interp_extensions = 1;  // and extensions that can live with it
   config.allow_fork = 0;
   config.allow_exec = 0;
@@ -100,7 +102,8 @@ Failure prepend_module_paths(const std::vector<std::string>& paths) {
   if (sys_path == nullptr || PyList_Check(sys_path) == 0) return nullptr;
   Py_ssize_t position = 0;
   for (const std::string& path : paths) {
-    const Object text = Object::take(PyUnicode_DecodeFSDefaultAndSize(path.data(), static_cast<Py_ssize_t>(path.size())));
+    const Object text =
+        Object::take(PyUnicode_DecodeFSDefaultAndSize(path.data(), static_cast<Py_ssize_t>(path.size())));
     if (!text || PyList_Insert(sys_path, position++, text.get()) != 0) return take_error({});
   }
   return nullptr;
@@ -111,7 +114,8 @@ Failure discard_stdio() {
   const Object os = io ? Object::take(PyImport_ImportModule("os")) : Object();
   const Object devnull = os ? Object::take(PyObject_GetAttrString(os.get(), "devnull")) : Object();
   for (const char* name : {"stdout", "stderr"}) {
-    const Object file = devnull ? Object::take(PyObject_CallMethod(io.get(), "open", "Os", devnull.get(), "w")) : Object();
+    const Object file =
+        devnull ? Object::take(PyObject_CallMethod(io.get(), "open", "Os", devnull.get(), "w")) : Object();
     if (!file || PySys_SetObject(name, file.get()) != 0) return take_error({});
   }
   return nullptr;

@@ -40,7 +40,6 @@ class InterpreterHandle {
   /// Drops every reference into the interpreter, before its end.
   void clear() noexcept;
 
-
  private:
   PyInterpreterState* const state_;
   const std::int64_t id_;

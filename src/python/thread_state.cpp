@@ -20,7 +20,8 @@ ThreadState ThreadState::adopt(PyThreadState* state) noexcept {
 
 void ThreadState::check_owner() const noexcept {
   INTERPOOL_CHECK(state_ != nullptr, "a thread state is used after its end");
-  INTERPOOL_CHECK(owner_ == std::this_thread::get_id(), "a thread state is used on another thread than made it");
+  INTERPOOL_CHECK(owner_ == std::this_thread::get_id(),
+                  "a thread state is used on another thread than made it");
 }
 
 void ThreadState::attach() noexcept {

@@ -36,7 +36,9 @@ class ThreadState {
   ~ThreadState() = default;
 
   explicit operator bool() const noexcept { return state_ != nullptr; }
-  [[nodiscard]] PyInterpreterState* interpreter() const noexcept { return PyThreadState_GetInterpreter(state_); }
+  [[nodiscard]] PyInterpreterState* interpreter() const noexcept {
+    return PyThreadState_GetInterpreter(state_);
+  }
 
   /// Blocks until the GIL is ours; whoever holds it, or main's when this is the first import of an
   /// extension, ends the wait.

@@ -38,8 +38,12 @@ class Admission {
     if (word_.fetch_or(kClosed, std::memory_order_acq_rel) == 0) futex_wake_all(&word_);
   }
 
-  [[nodiscard]] bool closed() const noexcept { return (word_.load(std::memory_order_acquire) & kClosed) != 0; }
-  [[nodiscard]] std::uint32_t in_flight() const noexcept { return word_.load(std::memory_order_acquire) & ~kClosed; }
+  [[nodiscard]] bool closed() const noexcept {
+    return (word_.load(std::memory_order_acquire) & kClosed) != 0;
+  }
+  [[nodiscard]] std::uint32_t in_flight() const noexcept {
+    return word_.load(std::memory_order_acquire) & ~kClosed;
+  }
 
   /// After close(): waits until the count is 0; false when the deadline came first.
   bool wait_until_empty(std::chrono::steady_clock::time_point deadline) const noexcept {

@@ -18,7 +18,8 @@ void submit(ExecutorCore& core, Address address, const CallOptions& options, Tas
   if (const Failure failure = core.accept(address, options, std::move(task), true)) failure->raise();
 }
 
-Failure try_submit(ExecutorCore& core, Address address, const CallOptions& options, TaskRef<TaskBase> task) noexcept {
+Failure try_submit(ExecutorCore& core, Address address, const CallOptions& options,
+                   TaskRef<TaskBase> task) noexcept {
   return core.accept(address, options, std::move(task), false);
 }
 
@@ -71,8 +72,12 @@ Submitter SubinterpreterExecutor::pinned(std::size_t index) const {
 
 Submitter SubinterpreterExecutor::main() const { return {core(), {.to = detail::Address::To::kMain}, {}}; }
 
-std::size_t SubinterpreterExecutor::pinned_workers() const noexcept { return core()->options().pinned_workers; }
-std::size_t SubinterpreterExecutor::pooled_threads() const noexcept { return core()->options().pooled.threads; }
+std::size_t SubinterpreterExecutor::pinned_workers() const noexcept {
+  return core()->options().pinned_workers;
+}
+std::size_t SubinterpreterExecutor::pooled_threads() const noexcept {
+  return core()->options().pooled.threads;
+}
 
 void SubinterpreterExecutor::close() noexcept {
   if (!in_forked_child()) core()->close();

@@ -34,20 +34,24 @@ ExecutorOptions ExecutorCore::check_options(ExecutorOptions options) {
   PooledOptions& pooled = options.pooled;
   if (options.pinned_workers == 0 && pooled.threads == 0) {
     if (pooled.interpreters != 0) {
-      throw UsageError(fmt::format("pooled.interpreters is {} but pooled.threads is 0: give as many threads at least", pooled.interpreters));
+      throw UsageError(
+          fmt::format("pooled.interpreters is {} but pooled.threads is 0: give as many threads at least",
+                      pooled.interpreters));
     }
     pooled.threads = std::max(1U, std::thread::hardware_concurrency());
   }
   if (pooled.interpreters == 0) pooled.interpreters = pooled.threads;
   if (pooled.interpreters > pooled.threads) {
-    throw UsageError(fmt::format("pooled.interpreters ({}) is more than pooled.threads ({}): each interpreter needs a thread",
-                                 pooled.interpreters, pooled.threads));
+    throw UsageError(fmt::format(
+        "pooled.interpreters ({}) is more than pooled.threads ({}): each interpreter needs a thread",
+        pooled.interpreters, pooled.threads));
   }
   if (options.pinned_workers > kMaxWorkers || pooled.threads > kMaxWorkers) {
-    throw UsageError(fmt::format("more than {} workers: pinned_workers is {}, pooled.threads is {}", kMaxWorkers,
-                                 options.pinned_workers, pooled.threads));
+    throw UsageError(fmt::format("more than {} workers: pinned_workers is {}, pooled.threads is {}",
+                                 kMaxWorkers, options.pinned_workers, pooled.threads));
   }
-  if (options.queue_capacity == 0) throw UsageError("queue_capacity is 0: no task could ever be queued; give 1 or more");
+  if (options.queue_capacity == 0)
+    throw UsageError("queue_capacity is 0: no task could ever be queued; give 1 or more");
   if (options.spin < std::chrono::microseconds::zero() || options.spin > std::chrono::seconds(1)) {
     throw UsageError(fmt::format("spin is {} µs: give 0 (never) to 1,000,000", options.spin.count()));
   }
@@ -65,25 +69,24 @@ ExecutorOptions ExecutorCore::check_options(ExecutorOptions options) {
 ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions options)
     : runtime_(std::move(runtime)), options_(std::move(options)), shared_(std::make_unique<TaskQueue>()) {
   for (const std::string& module : options_.preload) {
-    journal_->append({.what = "preload " + module,
-                      .apply = [module](InterpreterHandle& interpreter) { return python::import_module(interpreter, module); }});
+    journal_->append({.what = "preload " + module, .apply = [module](InterpreterHandle& interpreter) {
+                        return python::import_module(interpreter, module);
+                      }});
   }
   const InterpreterGroup::Journals journals = {runtime_->journal(), journal_};
-  const auto new_group = [&] {
-    return std::make_shared<InterpreterGroup>(journals, runtime_->process());
-  };
+  const auto new_group = [&] { return std::make_shared<InterpreterGroup>(journals, runtime_->process()); };
   // Unaddressed tasks are for the pooled workers where there are any.
   const bool pinned_share = options_.pooled.threads == 0;
   for (std::size_t i = 0; i < options_.pinned_workers; ++i) {
-    workers_.push_back(std::make_shared<WorkerThread>(
-        WorkerThread::Setup{.lane = Lane::kPinned,
-                            .index = i,
-                            .shared_group = i,
-                            .shared = pinned_share ? shared_.get() : nullptr,
-                            .has_own_queue = true,
-                            .spin = options_.spin,
-                            .spinner = &spinner_},
-        new_group()));
+    workers_.push_back(
+        std::make_shared<WorkerThread>(WorkerThread::Setup{.lane = Lane::kPinned,
+                                                           .index = i,
+                                                           .shared_group = i,
+                                                           .shared = pinned_share ? shared_.get() : nullptr,
+                                                           .has_own_queue = true,
+                                                           .spin = options_.spin,
+                                                           .spinner = &spinner_},
+                                       new_group()));
   }
   std::vector<std::shared_ptr<InterpreterGroup>> groups;
   for (std::size_t i = 0; i < options_.pooled.interpreters; ++i) groups.push_back(new_group());
@@ -108,7 +111,8 @@ void ExecutorCore::start() {
         name_this_thread(fmt::format("{}-{}{}", core->options_.name.substr(0, 9),
                                      worker->lane() == Lane::kPinned ? 'p' : 't', worker->index()));
         worker->run();
-        const Clock::time_point deadline{Clock::duration(core->end_deadline_.load(std::memory_order_acquire))};
+        const Clock::time_point deadline{
+            Clock::duration(core->end_deadline_.load(std::memory_order_acquire))};
         core->worker_ended(worker->leave(deadline));
       });
       ++workers_running_;
@@ -118,13 +122,15 @@ void ExecutorCore::start() {
     for (const auto& worker : workers_) worker->stop();
     for (std::thread& thread : threads_) thread.detach();
     threads_.clear();
-    throw WorkerError(fmt::format("only {} of {} worker threads could be started: {}", workers_running_, workers_.size(), error.what()));
+    throw WorkerError(fmt::format("only {} of {} worker threads could be started: {}", workers_running_,
+                                  workers_.size(), error.what()));
   }
 }
 
 void ExecutorCore::check_address(Address address) const {
   if (address.to == Address::To::kPinned && address.index >= options_.pinned_workers) {
-    throw UsageError(fmt::format("there is no pinned worker {}: this executor has {}", address.index, options_.pinned_workers));
+    throw UsageError(fmt::format("there is no pinned worker {}: this executor has {}", address.index,
+                                 options_.pinned_workers));
   }
 }
 
@@ -139,7 +145,8 @@ TaskQueue& ExecutorCore::queue(Address address) noexcept {
 
 ErrorContext ExecutorCore::context(const TaskBase& task) const { return {.task = task.name()}; }
 
-Failure ExecutorCore::accept(Address address, const CallOptions& options, TaskRef<TaskBase> task, bool may_wait) {
+Failure ExecutorCore::accept(Address address, const CallOptions& options, TaskRef<TaskBase> task,
+                             bool may_wait) {
   if (in_forked_child()) {
     (void)refuse(*task, nullptr);
     require_not_forked();
@@ -168,7 +175,8 @@ Failure ExecutorCore::accept(Address address, const CallOptions& options, TaskRe
     }
     if (pushed == TaskQueue::Push::kDone) {
       (void)task.leak();  // the queue's now, and perhaps gone already
-      if (address.to == Address::To::kMain) accepted_elsewhere_.fetch_add(1, std::memory_order_relaxed);  // a number
+      if (address.to == Address::To::kMain)
+        accepted_elsewhere_.fetch_add(1, std::memory_order_relaxed);  // a number
       return nullptr;
     }
     // A submission that has to wait is not in flight: a drain does not wait for it.
@@ -176,17 +184,19 @@ Failure ExecutorCore::accept(Address address, const CallOptions& options, TaskRe
     if (pushed == TaskQueue::Push::kClosed) continue;  // to the refusal above
     if (!may_wait || options_.when_full == WhenFull::kReject) {
       return refuse(*task, std::make_shared<const QueueFullError>(
-                                         fmt::format("the queue holds {} tasks, its capacity", options_.queue_capacity), context(*task)));
+                               fmt::format("the queue holds {} tasks, its capacity", options_.queue_capacity),
+                               context(*task)));
     }
     if (in_own_task()) {
-      return refuse(*task, std::make_shared<const DeadlockError>(
-                                         "a task that submits to its own executor would wait for room that it keeps others from "
-                                         "making: the queue is full; use try_submit() or a larger queue_capacity",
-                                         context(*task)));
+      return refuse(
+          *task, std::make_shared<const DeadlockError>(
+                     "a task that submits to its own executor would wait for room that it keeps others from "
+                     "making: the queue is full; use try_submit() or a larger queue_capacity",
+                     context(*task)));
     }
     if (Clock::now() >= deadline) {
-      return refuse(*task,
-                    std::make_shared<const TimeoutError>("the queue had no room before the deadline", context(*task)));
+      return refuse(*task, std::make_shared<const TimeoutError>("the queue had no room before the deadline",
+                                                                context(*task)));
     }
     const python::GilRelease no_gil;
     target.wait_for_room(options_.queue_capacity, admission_, deadline);
@@ -250,7 +260,8 @@ void ExecutorCore::expire(TaskBase& task) noexcept {
   ExecutorCore& core = *task.core_;
   if (!task.begin_settling(TaskBase::kQueued)) return;
   core.settle_as_third_party(task, Outcome::kTimedOut,
-                             std::make_shared<const TimeoutError>("the deadline passed before the task started", core.context(task)));
+                             std::make_shared<const TimeoutError>(
+                                 "the deadline passed before the task started", core.context(task)));
 }
 
 void ExecutorCore::close() noexcept {
@@ -268,7 +279,8 @@ std::vector<std::string> ExecutorCore::cancel_queued(const char* reason) {
     for (const auto& task : queue.tasks_of(*this)) {
       if (!task->begin_settling(TaskBase::kQueued)) continue;
       names.push_back(task->name());
-      settle_as_third_party(*task, Outcome::kCancelled, std::make_shared<const CancelledError>(reason, context(*task)));
+      settle_as_third_party(*task, Outcome::kCancelled,
+                            std::make_shared<const CancelledError>(reason, context(*task)));
     }
   };
   cancel_in(*shared_);
@@ -321,7 +333,8 @@ void ExecutorCore::abandon_running(std::vector<std::string>& names) {
     if (!task || task->core() != this || !task->begin_settling(TaskBase::kRunning)) return;
     names.push_back(task->name());
     settled_elsewhere_[static_cast<std::size_t>(Outcome::kAbandoned)].fetch_add(1, std::memory_order_relaxed);
-    task->settle_failure(std::make_shared<const AbandonedError>("still running when its executor had to end", context(*task)));
+    task->settle_failure(
+        std::make_shared<const AbandonedError>("still running when its executor had to end", context(*task)));
     admission_.leave();
   };
   for (const auto& worker : workers_) abandon(*worker);
@@ -329,7 +342,8 @@ void ExecutorCore::abandon_running(std::vector<std::string>& names) {
 }
 
 std::size_t ExecutorCore::end_workers(Clock::time_point deadline) {
-  end_deadline_.store(deadline.time_since_epoch().count(), std::memory_order_release);  // before stop(), for the workers
+  end_deadline_.store(deadline.time_since_epoch().count(),
+                      std::memory_order_release);  // before stop(), for the workers
   for (const auto& worker : workers_) worker->stop();
   std::vector<std::thread> threads;
   bool all_ended = false;
@@ -393,16 +407,16 @@ ExecutorReport ExecutorCore::stop_once(ExecutorStopOptions options) {
 
   Logger& log = runtime_->log();
   if (report.tasks.accepted != report.tasks.settled()) {
-    log.error("executor '{}': {} tasks were accepted but {} settled: this is a bug of interpool", options_.name,
-              report.tasks.accepted, report.tasks.settled());
+    log.error("executor '{}': {} tasks were accepted but {} settled: this is a bug of interpool",
+              options_.name, report.tasks.accepted, report.tasks.settled());
   }
   if (!report.abandoned.empty()) {
     log.error("executor '{}': {} tasks were still running when it had to end, and were abandoned, first '{}'",
               options_.name, report.abandoned.size(), report.abandoned.front());
   }
   if (report.interpreters_left > 0) {
-    log.warn("executor '{}': {} worker threads did not end, and their interpreters were left standing", options_.name,
-             report.interpreters_left);
+    log.warn("executor '{}': {} worker threads did not end, and their interpreters were left standing",
+             options_.name, report.interpreters_left);
   }
   return report;
 }

@@ -64,13 +64,17 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   /// The timekeeper: its deadline has passed.
   static void expire(TaskBase& task) noexcept;
   /// Future::cancel: the caller has taken it from `queued` to `settling`.
-  void finish_cancel(TaskBase& task, Failure failure) noexcept { settle_as_third_party(task, Outcome::kCancelled, std::move(failure)); }
+  void finish_cancel(TaskBase& task, Failure failure) noexcept {
+    settle_as_third_party(task, Outcome::kCancelled, std::move(failure));
+  }
 
   // --- the end ---------------------------------------------------------------------------------
 
   void close() noexcept;
   /// After close(): whether all has settled by then.
-  bool wait_until_settled(Clock::time_point deadline) const noexcept { return admission_.wait_until_empty(deadline); }
+  bool wait_until_settled(Clock::time_point deadline) const noexcept {
+    return admission_.wait_until_empty(deadline);
+  }
   /// Their names.
   std::vector<std::string> cancel_queued(const char* reason);
   ExecutorReport stop(ExecutorStopOptions options);
@@ -102,7 +106,7 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   Admission admission_;
   const std::shared_ptr<Journal> journal_ = std::make_shared<Journal>();
   std::atomic<bool> spinner_ = false;
-  std::atomic<std::uint64_t> accepted_elsewhere_ = 0;  // by the main lane's queue
+  std::atomic<std::uint64_t> accepted_elsewhere_ = 0;     // by the main lane's queue
   std::atomic<std::uint64_t> settled_elsewhere_[5] = {};  // by Outcome: by third parties and on the main lane
   std::atomic<Clock::rep> end_deadline_ = 0;              // of the workers' interpreters
 

@@ -29,7 +29,8 @@ bool in_forked_child() noexcept { return forked_flag().load(std::memory_order_re
 void require_not_forked() {
   if (in_forked_child()) {
     throw RuntimeStateError(
-        "this process was forked from one that runs interpool, and its threads stayed there; use the library before "
+        "this process was forked from one that runs interpool, and its threads stayed there; use the library "
+        "before "
         "fork() only in the parent, or start a new program (exec, posix_spawn)");
   }
 }

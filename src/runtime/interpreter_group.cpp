@@ -48,7 +48,8 @@ Failure InterpreterGroup::create_or_join(python::ThreadState& state) {
   busy_ = false;
   changed_.notify_all();
   if (!state) {
-    return std::make_shared<const WorkerError>(fmt::format("the sub-interpreter could not be created: {}", error));
+    return std::make_shared<const WorkerError>(
+        fmt::format("the sub-interpreter could not be created: {}", error));
   }
   handle_ = std::make_unique<InterpreterHandle>(state.interpreter(), process_.functions);
   creator_ = std::this_thread::get_id();
@@ -72,8 +73,9 @@ Failure InterpreterGroup::set_up(python::ThreadState& state) {
     while (positions[j] < journals_[j]->size()) {
       const auto step = journals_[j]->step(positions[j]);
       if (const Failure cause = step->apply(*handle_)) {
-        failure = std::make_shared<const WorkerError>(fmt::format("setting up the interpreter ({}) failed: {}", step->what, cause->message()),
-                                                      ErrorContext{.task = {}, .interpreter = handle_->id()});
+        failure = std::make_shared<const WorkerError>(
+            fmt::format("setting up the interpreter ({}) failed: {}", step->what, cause->message()),
+            ErrorContext{.task = {}, .interpreter = handle_->id()});
         break;
       }
       ++positions[j];

@@ -28,7 +28,8 @@ class InterpreterGroup {
  public:
   using Journals = std::vector<std::shared_ptr<const Journal>>;
 
-  InterpreterGroup(Journals journals, ProcessState& process) : journals_(std::move(journals)), process_(process) {}
+  InterpreterGroup(Journals journals, ProcessState& process)
+      : journals_(std::move(journals)), process_(process) {}
   /// Around an interpreter that exists, and that the group neither creates nor ends: the main one.
   InterpreterGroup(std::unique_ptr<InterpreterHandle> main, ProcessState& process)
       : process_(process), handle_(std::move(main)) {}
@@ -39,7 +40,8 @@ class InterpreterGroup {
   Failure enter(python::ThreadState& state) INTERPOOL_EXCLUDES(mutex_);
   /// The thread gives up its state, for good. The creator ends the interpreter then, once the others
   /// have left. False: the interpreter has been left standing, because something is stuck in it.
-  bool leave(python::ThreadState& state, std::chrono::steady_clock::time_point deadline) INTERPOOL_EXCLUDES(mutex_);
+  bool leave(python::ThreadState& state, std::chrono::steady_clock::time_point deadline)
+      INTERPOOL_EXCLUDES(mutex_);
 
   /// Of an interpreter that exists; constant from its creation to its end.
   [[nodiscard]] InterpreterHandle& handle() const noexcept { return *handle_; }
@@ -56,9 +58,9 @@ class InterpreterGroup {
   CondVar changed_;
   bool busy_ INTERPOOL_GUARDED_BY(mutex_) = false;  // a thread creates the interpreter, or sets it up
   std::thread::id creator_ INTERPOOL_GUARDED_BY(mutex_);
-  std::size_t threads_ INTERPOOL_GUARDED_BY(mutex_) = 0;  // with a thread state in it
+  std::size_t threads_ INTERPOOL_GUARDED_BY(mutex_) = 0;             // with a thread state in it
   std::vector<std::size_t> positions_ INTERPOOL_GUARDED_BY(mutex_);  // steps done, per journal
-  std::atomic<std::size_t> steps_done_ = 0;  // their sum; written under mutex_
+  std::atomic<std::size_t> steps_done_ = 0;                          // their sum; written under mutex_
   std::unique_ptr<InterpreterHandle> handle_;  // written once under mutex_, before threads_ leaves 0
 };
 

@@ -26,7 +26,8 @@ Runtime::Runtime(Options options) {
   options = python::check_options(std::move(options));
   if (!take_place()) {
     throw RuntimeStateError(
-        "there is, or was, a Runtime in this process already, and CPython starts once: make one, early, and share it");
+        "there is, or was, a Runtime in this process already, and CPython starts once: make one, early, and "
+        "share it");
   }
   watch_for_fork();
   core_ = std::make_shared<detail::RuntimeCore>(std::move(options));
@@ -49,7 +50,8 @@ Runtime::~Runtime() {
 StopReport Runtime::stop(std::chrono::milliseconds timeout) {
   require_not_forked();
   if (detail::WorkerThread::current() != nullptr) {
-    throw DeadlockError("a task cannot stop the Runtime that runs it and wait for that; let another thread do it");
+    throw DeadlockError(
+        "a task cannot stop the Runtime that runs it and wait for that; let another thread do it");
   }
   return core_->stop(timeout);
 }

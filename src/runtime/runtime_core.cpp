@@ -15,7 +15,8 @@
 
 namespace interpool::detail {
 
-RuntimeCore::RuntimeCore(RuntimeOptions options) : options_(std::move(options)), log_(options_.log, options_.log_level) {
+RuntimeCore::RuntimeCore(RuntimeOptions options)
+    : options_(std::move(options)), log_(options_.log, options_.log_level) {
   std::vector<std::string> paths;
   for (const auto& path : options_.module_paths) paths.push_back(path.string());
   if (!paths.empty()) {
@@ -50,7 +51,8 @@ python::ThreadState RuntimeCore::set_up_main() {
   python::promote_libpython();
   adopted_ = python::is_initialized();
   if (!adopted_) python::initialize(options_);  // leaves us attached
-  python::ThreadState state = adopted_ ? python::ThreadState::in_main() : python::ThreadState::adopt_current();
+  python::ThreadState state =
+      adopted_ ? python::ThreadState::in_main() : python::ThreadState::adopt_current();
   if (adopted_) state.attach();
   version_ = python::version();
 
@@ -100,7 +102,8 @@ void RuntimeCore::home_thread() noexcept {
 }
 
 void RuntimeCore::quiesce() noexcept {
-  if (adopted_ || quiescing_.exchange(true, std::memory_order_acq_rel)) return;  // an adopted Python is its host's to end
+  if (adopted_ || quiescing_.exchange(true, std::memory_order_acq_rel))
+    return;  // an adopted Python is its host's to end
   python::quiesce_main();
   const python::GilRelease no_gil;
   const MutexLock lock(mutex_);
@@ -150,10 +153,12 @@ void RuntimeCore::stop_executors(Clock::time_point deadline, StopReport& report)
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
     const ExecutorReport ended = executor->stop({.timeout = std::max(left, std::chrono::milliseconds(0))});
     if (!ended.abandoned.empty()) {
-      report.problems.push_back(fmt::format("executor '{}': {} running tasks were abandoned", executor->options().name, ended.abandoned.size()));
+      report.problems.push_back(fmt::format("executor '{}': {} running tasks were abandoned",
+                                            executor->options().name, ended.abandoned.size()));
     }
     if (ended.interpreters_left > 0) {
-      report.problems.push_back(fmt::format("executor '{}': {} interpreters were left standing", executor->options().name, ended.interpreters_left));
+      report.problems.push_back(fmt::format("executor '{}': {} interpreters were left standing",
+                                            executor->options().name, ended.interpreters_left));
     }
   }
 }
@@ -181,7 +186,9 @@ void RuntimeCore::end_home(Clock::time_point deadline, StopReport& report) {
     return;
   }
   thread.detach();  // it shares the ownership of all that it may still touch
-  if (!stuck) report.problems.emplace_back("Python threads, atexit callbacks or flushes of the main interpreter did not end in time");
+  if (!stuck)
+    report.problems.emplace_back(
+        "Python threads, atexit callbacks or flushes of the main interpreter did not end in time");
 }
 
 void RuntimeCore::quiesce_from_helper(Clock::time_point deadline, StopReport& report) {
@@ -198,7 +205,9 @@ void RuntimeCore::quiesce_from_helper(Clock::time_point deadline, StopReport& re
   const MutexLock lock(mutex_);
   while (!quiesced_ && changed_.wait_until(mutex_, deadline)) {
   }
-  if (!quiesced_) report.problems.emplace_back("atexit callbacks and flushes did not run: the main interpreter's GIL is held");
+  if (!quiesced_)
+    report.problems.emplace_back(
+        "atexit callbacks and flushes did not run: the main interpreter's GIL is held");
 }
 
 }  // namespace interpool::detail

@@ -26,8 +26,9 @@ const std::string& TaskBase::default_name() const noexcept {
 void TaskBase::wait() {
   if (settled()) return;
   if (only_worker_ != nullptr && only_worker_ == WorkerThread::current()) {
-    throw DeadlockError("a task waits for another that only its own worker can run; use then(), or wait elsewhere",
-                        {.task = name()});
+    throw DeadlockError(
+        "a task waits for another that only its own worker can run; use then(), or wait elsewhere",
+        {.task = name()});
   }
   wait_until(Clock::time_point::max());
 }
@@ -48,7 +49,8 @@ bool TaskBase::wait_until(Clock::time_point deadline) {
 
 bool TaskBase::cancel() noexcept {
   if (in_forked_child() || !begin_settling(kQueued)) return false;
-  auto failure = std::make_shared<const CancelledError>("cancelled before it started", ErrorContext{.task = name()});
+  auto failure =
+      std::make_shared<const CancelledError>("cancelled before it started", ErrorContext{.task = name()});
   if (core_ != nullptr) {
     core_->finish_cancel(*this, std::move(failure));
   } else {
@@ -110,7 +112,8 @@ Failure current_failure(const ErrorContext& context) noexcept {
 }
 
 void fail_no_state() {
-  throw UsageError("this Future has no task: it was moved from, or its result was taken, or then() was called on it");
+  throw UsageError(
+      "this Future has no task: it was moved from, or its result was taken, or then() was called on it");
 }
 
 void dispatch(Executor& executor, Work work) noexcept {

@@ -164,9 +164,11 @@ void TaskQueue::set_posture(SeatState& seat, Posture posture) {
   if (posture == Posture::kSeated) ++group.seated;
   if (posture == Posture::kSummoned) ++group.summoned;
   seat.posture = posture;
-  const std::uint32_t change = static_cast<std::uint32_t>(group.wakeable()) - static_cast<std::uint32_t>(was_wakeable);
+  const std::uint32_t change =
+      static_cast<std::uint32_t>(group.wakeable()) - static_cast<std::uint32_t>(was_wakeable);
   // relaxed: a hint for take(); the truth is under the mutex.
-  wakeable_groups_.store(wakeable_groups_.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
+  wakeable_groups_.store(wakeable_groups_.load(std::memory_order_relaxed) + change,
+                         std::memory_order_relaxed);
 }
 
 Parker* TaskQueue::summon() {

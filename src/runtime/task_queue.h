@@ -39,7 +39,8 @@ class TaskQueue {
 
   /// Adds a worker's seat, before the queue is used; the worker is seated from then on, so that threads
   /// which have yet to start do not all come running for one task. `group` counts from 0 without gaps.
-  Seat add_seat(const WorkerThread& worker, Parker& parker, std::size_t group) INTERPOOL_EXCLUDES(inbox_mutex_);
+  Seat add_seat(const WorkerThread& worker, Parker& parker, std::size_t group)
+      INTERPOOL_EXCLUDES(inbox_mutex_);
 
   // --- submitters ------------------------------------------------------------------------------
 
@@ -79,7 +80,8 @@ class TaskQueue {
   /// worker has taken it.
   bool remove(TaskBase& task) INTERPOOL_EXCLUDES(outbox_mutex_, inbox_mutex_);
   /// References to all waiting tasks of one executor, which stay in the queue.
-  std::vector<TaskRef<TaskBase>> tasks_of(const ExecutorCore& core) INTERPOOL_EXCLUDES(outbox_mutex_, inbox_mutex_);
+  std::vector<TaskRef<TaskBase>> tasks_of(const ExecutorCore& core)
+      INTERPOOL_EXCLUDES(outbox_mutex_, inbox_mutex_);
 
  private:
   struct List {
@@ -121,7 +123,7 @@ class TaskQueue {
   std::uint64_t taken_seen_ INTERPOOL_GUARDED_BY(inbox_mutex_) = 0;  // taken_ as it was last looked at
   std::vector<SeatState> seats_ INTERPOOL_GUARDED_BY(inbox_mutex_);
   std::vector<Group> groups_ INTERPOOL_GUARDED_BY(inbox_mutex_);
-  std::atomic<std::uint64_t> pushed_ = 0;          // written under inbox_mutex_
+  std::atomic<std::uint64_t> pushed_ = 0;           // written under inbox_mutex_
   std::atomic<std::uint32_t> wakeable_groups_ = 0;  // written under inbox_mutex_
 
   // … workers here.

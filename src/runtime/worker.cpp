@@ -32,8 +32,8 @@ Failure call(Worker& worker, const FunctionEntry& function, const std::string& t
   return python::call(WorkerAccess::interpreter(worker), function, task_name, encode, args, decode, storage);
 }
 
-void call_now(Worker& worker, std::string_view function, EncodeThunk encode, const void* args, DecodeThunk decode,
-              void* storage) {
+void call_now(Worker& worker, std::string_view function, EncodeThunk encode, const void* args,
+              DecodeThunk decode, void* storage) {
   const FunctionEntry& entry = WorkerAccess::interpreter(worker).table().entry(function);
   raise_if(call(worker, entry, entry.name, encode, args, decode, storage));
 }
@@ -42,7 +42,9 @@ void eval(Worker& worker, std::string_view expression, DecodeThunk decode, void*
   raise_if(python::eval(WorkerAccess::interpreter(worker), expression, decode, storage));
 }
 
-void exec(Worker& worker, std::string_view code) { raise_if(python::exec(WorkerAccess::interpreter(worker), code)); }
+void exec(Worker& worker, std::string_view code) {
+  raise_if(python::exec(WorkerAccess::interpreter(worker), code));
+}
 
 void import_module(Worker& worker, std::string_view name) {
   raise_if(python::import_module(WorkerAccess::interpreter(worker), std::string(name)));

@@ -18,7 +18,9 @@ TaskBase* const kBorrowed = reinterpret_cast<TaskBase*>(alignof(std::max_align_t
 }  // namespace
 
 WorkerThread::WorkerThread(const Setup& setup, std::shared_ptr<InterpreterGroup> group)
-    : setup_(setup), group_(std::move(group)), own_(setup.has_own_queue ? std::make_unique<TaskQueue>() : nullptr) {
+    : setup_(setup),
+      group_(std::move(group)),
+      own_(setup.has_own_queue ? std::make_unique<TaskQueue>() : nullptr) {
   if (own_) own_seat_ = own_->add_seat(*this, parker_, 0);
   if (setup_.shared != nullptr) shared_seat_ = setup_.shared->add_seat(*this, parker_, setup_.shared_group);
 }
@@ -56,11 +58,13 @@ bool WorkerThread::wait_for_work() noexcept {
     // exchange: at most one worker of the executor spins at a time. relaxed: it guards no data.
     const bool spins = setup_.spin.count() > 0 && setup_.spinner != nullptr &&
                        !setup_.spinner->exchange(true, std::memory_order_relaxed);
-    if (std::exchange(seated_, false) || sit_down(spins)) parker_.park(spins ? setup_.spin : std::chrono::nanoseconds::zero());
+    if (std::exchange(seated_, false) || sit_down(spins))
+      parker_.park(spins ? setup_.spin : std::chrono::nanoseconds::zero());
     stand_up();
     if (spins) setup_.spinner->store(false, std::memory_order_relaxed);
     // Another worker may have been faster: no reason to attach, or even to create the interpreter.
-    if ((own_ != nullptr && own_->maybe_work()) || (setup_.shared != nullptr && setup_.shared->maybe_work())) return true;
+    if ((own_ != nullptr && own_->maybe_work()) || (setup_.shared != nullptr && setup_.shared->maybe_work()))
+      return true;
     arrived(static_cast<bool>(state_));
   }
 }
@@ -113,7 +117,8 @@ TaskRef<TaskBase> WorkerThread::running() noexcept {
     if (task == nullptr) return {};
     if (task == kBorrowed) {  // somebody else asks, too
       task = current_.load(std::memory_order_relaxed);
-    } else if (current_.compare_exchange_weak(task, kBorrowed, std::memory_order_acquire, std::memory_order_relaxed)) {
+    } else if (current_.compare_exchange_weak(task, kBorrowed, std::memory_order_acquire,
+                                              std::memory_order_relaxed)) {
       break;
     }
   }
@@ -128,10 +133,11 @@ void WorkerThread::fail_next(const Failure& failure) noexcept {
   if (task->claim()) {
     ExecutorCore::forget_deadline(*task);
     task->drop_work();
-    ExecutorCore::settle_run(*task,
-                             std::make_shared<const WorkerError>(
-                                 failure->message(), ErrorContext{.task = task->name(), .interpreter = failure->interpreter()}),
-                             own_counts());
+    ExecutorCore::settle_run(
+        *task,
+        std::make_shared<const WorkerError>(
+            failure->message(), ErrorContext{.task = task->name(), .interpreter = failure->interpreter()}),
+        own_counts());
   }
   task->release();
 }

@@ -30,10 +30,10 @@ class WorkerThread {
  public:
   struct Setup {
     Lane lane = Lane::kPooled;
-    std::size_t index = 0;        // in its lane
+    std::size_t index = 0;         // in its lane
     std::size_t shared_group = 0;  // among the groups of the shared queue
-    TaskQueue* shared = nullptr;  // tasks for anyone; or null
-    bool has_own_queue = false;   // tasks addressed to this worker
+    TaskQueue* shared = nullptr;   // tasks for anyone; or null
+    bool has_own_queue = false;    // tasks addressed to this worker
     std::chrono::nanoseconds spin{0};
     std::atomic<bool>* spinner = nullptr;  // set while some worker of the executor spins
   };

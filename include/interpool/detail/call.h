@@ -103,7 +103,8 @@ class PythonCallTask final : public TaskState<R> {
   Failure run(Worker* worker) noexcept override {
     void* storage = this->storage();
     if constexpr (std::is_void_v<R>) new (storage) Unit();
-    return call(*worker, function_, this->name(), encode_thunk<Args...>(), &args_, decode_thunk<R>(), storage);
+    return call(*worker, function_, this->name(), encode_thunk<Args...>(), &args_, decode_thunk<R>(),
+                storage);
   }
   void drop_work() noexcept override { std::destroy_at(&args_); }
 

@@ -70,7 +70,8 @@ class INTERPOOL_API TaskBase {
   void release() noexcept {
     // acquire: the last one out destroys what all the others wrote. A count of one cannot change
     // under us, which saves the read-modify-write for the common last release.
-    if (refs_.load(std::memory_order_acquire) == 1 || refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    if (refs_.load(std::memory_order_acquire) == 1 || refs_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+      delete this;
   }
 
   // --- the future's side; each may be called from any thread -----------------------------------
@@ -97,13 +98,9 @@ class INTERPOOL_API TaskBase {
   // --- the side of whoever runs or settles it --------------------------------------------------
 
   /// Takes a queued task for running. False when a third party has settled it.
-  bool claim() noexcept {
-    return move_to(kQueued, kRunning);
-  }
+  bool claim() noexcept { return move_to(kQueued, kRunning); }
   /// Takes the right to settle with a failure, from `from`. False when somebody else was faster.
-  bool begin_settling(Phase from) noexcept {
-    return move_to(from, kSettling);
-  }
+  bool begin_settling(Phase from) noexcept { return move_to(from, kSettling); }
   /// Runs the work of a claimed task. Null when the value is in its storage, ready to be published.
   virtual Failure run(Worker* worker) noexcept = 0;
   /// Destroys the callable and the arguments of a task; done by whoever claimed it, or took it from
@@ -129,7 +126,9 @@ class INTERPOOL_API TaskBase {
   static constexpr std::uint32_t kPhaseMask = 7;
   static constexpr std::uint32_t kWaiter = 8;         // somebody sleeps on state_
   static constexpr std::uint32_t kContinuation = 16;  // continuation_ is set
-  static constexpr Phase phase(std::uint32_t state) noexcept { return static_cast<Phase>(state & kPhaseMask); }
+  static constexpr Phase phase(std::uint32_t state) noexcept {
+    return static_cast<Phase>(state & kPhaseMask);
+  }
 
  private:
   friend class TaskQueue;
