@@ -171,7 +171,9 @@ std::unique_ptr<Database> Database::open_for_reading(const fs::path& path) {
   std::error_code error;
   if (!fs::exists(path, error)) throw UserError(fmt::format("there is no index {}", path.string()));
   try {
-    SQLite::Database database(path.string(), SQLite::OPEN_READONLY, kBusyTimeoutMs);
+    // Not OPEN_READONLY: whoever closes the log last tidies it up, and for that must be able to write.
+    SQLite::Database database(path.string(), SQLite::OPEN_READWRITE, kBusyTimeoutMs);
+    database.exec("PRAGMA query_only = ON");
     Embedder embedder = read_meta(database, path);
     return std::unique_ptr<Database>(new Database(std::move(database), std::move(embedder)));
   } catch (const SQLite::Exception& sqlite_error) {

@@ -1,5 +1,6 @@
 """What the indexer's C++ side calls. Every worker's interpreter imports this module once, before its first task."""
 
+import gc
 import warnings
 
 import indexer_chunks
@@ -7,6 +8,8 @@ import indexer_hashing
 
 # Parsing other people's code warns about it (an invalid escape, say), which is not for our user.
 warnings.simplefilter("ignore")
+# A syntax tree is many objects in no circle, so the collector would look in vain, and often.
+gc.set_threshold(100_000)
 
 
 def describe() -> tuple[str, int]:
