@@ -1,8 +1,9 @@
 // The channel of the indexer, and the design that it replaces.
 //
-// The old design: one end-of-stream message, which has to be sent by the last of several producers; each counts itself
-// out and looks whether it was the last. Where counting and looking are separate steps, it depends on the interleaving
-// whether nobody finds itself the last (and the consumer waits for ever) or two do (and it stops early, or twice).
+// The old design: one end-of-stream message, which has to be sent by the last of several producers; each
+// counts itself out and looks whether it was the last. Where counting and looking are separate steps, it
+// depends on the interleaving whether nobody finds itself the last (and the consumer waits for ever) or two
+// do (and it stops early, or twice).
 
 #include "../../examples/indexer/channel.h"
 
@@ -27,15 +28,16 @@ using indexer::Producer;
 constexpr int kProducers = 4;
 constexpr int kEnd = -1;
 
-// --- A model: every interleaving of the producers' last steps, one thread, nothing left to chance -------------------
+// --- A model: every interleaving of the producers' last steps, one thread, nothing left to chance
+// -------------------
 
-/// The steps of a producer, in order. In the old design counting out is a read and a write; in the channel it is one
-/// step, close().
+/// The steps of a producer, in order. In the old design counting out is a read and a write; in the channel it
+/// is one step, close().
 constexpr int kSteps = 4;
 enum Step { kSend, kRead, kWrite, kLook };
 
-/// Calls `run` with every order in which the producers can take their steps, as a list of producers. Producers are
-/// alike, so that only orders are tried in which they begin in the order of their numbers.
+/// Calls `run` with every order in which the producers can take their steps, as a list of producers.
+/// Producers are alike, so that only orders are tried in which they begin in the order of their numbers.
 template <class Run>
 void for_each_interleaving(const Run& run) {
   std::array<int, kProducers> taken{};
@@ -62,7 +64,7 @@ void for_each_interleaving(const Run& run) {
 
 /// What a consumer gets to see of one interleaving.
 struct Outcome {
-  int items = 0;           // before the first end
+  int items = 0;  // before the first end
   int ends = 0;
   int items_after_end = 0;
 
@@ -77,8 +79,8 @@ struct Outcome {
   }
 };
 
-/// The old design under one interleaving. `looks_again`: whether a producer looks at the shared counter again, or at
-/// the number that it wrote.
+/// The old design under one interleaving. `looks_again`: whether a producer looks at the shared counter
+/// again, or at the number that it wrote.
 Outcome run_sentinel(const std::vector<int>& order, bool looks_again) {
   std::array<int, kProducers> step{};
   std::array<int, kProducers> mine{};
@@ -97,8 +99,8 @@ Outcome run_sentinel(const std::vector<int>& order, bool looks_again) {
   return outcome;
 }
 
-/// The channel under the same interleaving. `at_once`: whether the consumer takes each item as soon as it is there, or
-/// all of them when every producer has gone.
+/// The channel under the same interleaving. `at_once`: whether the consumer takes each item as soon as it is
+/// there, or all of them when every producer has gone.
 Outcome run_channel(const std::vector<int>& order, bool at_once) {
   Channel<int> channel(kProducers, kProducers);
   std::array<int, kProducers> step{};
@@ -160,7 +162,8 @@ TEST(ChannelModelTest, ChannelEndsOnceAndLastUnderTheSameInterleavings) {
 
 // Two interleavings that break the old design, by hand: the first two producers are long gone.
 TEST(ChannelModelTest, EndOfStreamIsNeitherLostNorSentTwice) {
-  const std::vector<int> lost = {0, 0, 0, 0, 1, 1, 1, 1, 2, 3, 2, 3, 2, 3, 2, 3};   // both read 2, both write 1
+  const std::vector<int> lost = {0, 0, 0, 0, 1, 1, 1, 1,
+                                 2, 3, 2, 3, 2, 3, 2, 3};  // both read 2, both write 1
   const std::vector<int> twice = {0, 0, 0, 0, 1, 1, 1, 1, 2, 3, 2, 2, 3, 3, 2, 3};  // both write, both see 0
   EXPECT_TRUE(run_sentinel(lost, false).hangs());
   EXPECT_TRUE(run_sentinel(lost, true).hangs());
@@ -171,7 +174,8 @@ TEST(ChannelModelTest, EndOfStreamIsNeitherLostNorSentTwice) {
   }
 }
 
-// --- The channel itself, with threads -------------------------------------------------------------------------------
+// --- The channel itself, with threads
+// -------------------------------------------------------------------------------
 
 TEST(ChannelTest, GivesItemsInOrderAndThenOnlyTheEnd) {
   Channel<int> channel(8, 1);

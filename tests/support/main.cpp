@@ -1,0 +1,20 @@
+// The main of the unit and stress tests: CPython starts once per process, so all cases share one Runtime.
+#include "support/runtime.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <memory>
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  if (GTEST_FLAG_GET(list_tests)) return RUN_ALL_TESTS();
+
+  const interpool::test::WithRuntime with_runtime;
+  int status = RUN_ALL_TESTS();
+  for (const std::string& problem : with_runtime.stop()) {
+    std::fprintf(stderr, "at the end of all tests: %s\n", problem.c_str());
+    status = 1;
+  }
+  return status;
+}
