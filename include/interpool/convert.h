@@ -184,6 +184,9 @@ constexpr void require_decodable() {
                                            unsigned bits);
 [[noreturn]] INTERPOOL_API void fail_size(const Decoder& in, std::size_t wanted, std::size_t found);
 
+/// How much of a size that Python claims is worth reserving: a sequence may claim what it likes.
+constexpr std::size_t believable_size(std::size_t claimed) { return claimed < 4096 ? claimed : 4096; }
+
 template <class T>
 concept Integer =
     std::integral<T> && !std::same_as<T, bool> && !std::same_as<T, char> && !std::same_as<T, wchar_t> &&
@@ -264,7 +267,7 @@ struct Converter<std::vector<T>> {
   }
   static std::vector<T> decode(Decoder& in) {
     std::vector<T> value;
-    value.reserve(in.size());
+    value.reserve(detail::believable_size(in.size()));
     in.items([&](Decoder& item) { value.push_back(Converter<T>::decode(item)); });
     return value;
   }
@@ -284,6 +287,7 @@ struct Converter<std::array<T, N>> {
     in.items([&](Decoder& item) {
       if (next < N) value[next++] = Converter<T>::decode(item);
     });
+    if (next < N) detail::fail_size(in, N, next);  // it changed under way
     return value;
   }
 };

@@ -330,8 +330,7 @@ class INTERPOOL_API SubinterpreterExecutor final : public Submitter, public Exec
 
   /// What has become of the tasks so far. A task counts before its future is ready.
   [[nodiscard]] TaskCounts counts() const noexcept;
-  /// Tasks accepted and not settled, plus submissions under way. May lag behind a settled future
-  /// for a moment.
+  /// Tasks accepted and not settled.
   [[nodiscard]] std::size_t in_flight() const noexcept;
 
   /// Runs a continuation on any worker, with its GIL released; see Future::then. Never blocks, and

@@ -95,7 +95,7 @@ class [[nodiscard]] Future {
   /// The same for a time; false when the result is still not there then.
   template <class Rep, class Period>
   bool wait_for(std::chrono::duration<Rep, Period> time) const {
-    return state().wait_until(detail::Clock::now() + std::chrono::ceil<detail::Clock::duration>(time));
+    return state().wait_until(detail::from_now(time));
   }
   bool wait_until(std::chrono::steady_clock::time_point deadline) const {
     return state().wait_until(deadline);

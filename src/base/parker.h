@@ -13,23 +13,23 @@ namespace interpool {
 /// several count as one. The waker makes a system call only when the thread really sleeps.
 class Parker {
  public:
-  /// Returns once unparked, or at the deadline; spins for `spin` before it sleeps. False: the
-  /// deadline came first.
-  bool park(std::chrono::nanoseconds spin, std::chrono::steady_clock::time_point deadline =
-                                               std::chrono::steady_clock::time_point::max()) noexcept {
-    // acquire: what the waker did before unpark() is seen after park().
-    if (!spin_until([this] { return state_.load(std::memory_order_acquire) == kNotified; }, spin)) {
-      std::uint32_t empty = kEmpty;
-      // relaxed on success: nothing is handed to the waker but the fact that we sleep.
-      if (state_.compare_exchange_strong(empty, kSleeping, std::memory_order_relaxed,
-                                         std::memory_order_acquire)) {
-        while (state_.load(std::memory_order_acquire) == kSleeping) {
-          if (std::chrono::steady_clock::now() >= deadline) break;
-          futex_wait(state_, kSleeping, deadline);
-        }
+  /// Watches for a wake-up without sleeping, and leaves it for park(). False: none came in time.
+  bool spin(std::chrono::nanoseconds limit) const noexcept {
+    return spin_until([this] { return state_.load(std::memory_order_relaxed) == kNotified; }, limit);
+  }
+
+  /// Sleeps until unparked, or until the deadline; false when that came first.
+  bool park(std::chrono::steady_clock::time_point deadline =
+                std::chrono::steady_clock::time_point::max()) noexcept {
+    std::uint32_t empty = kEmpty;
+    // relaxed: nothing is handed to the waker but the fact that we sleep.
+    if (state_.compare_exchange_strong(empty, kSleeping, std::memory_order_relaxed)) {
+      while (state_.load(std::memory_order_relaxed) == kSleeping) {
+        if (std::chrono::steady_clock::now() >= deadline) break;
+        futex_wait(state_, kSleeping, deadline);
       }
     }
-    // acquire, as above, for the wake-up that came between the last look and this exchange.
+    // acquire: what the waker did before unpark() is seen from here on.
     return state_.exchange(kEmpty, std::memory_order_acquire) == kNotified;
   }
 

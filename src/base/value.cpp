@@ -130,14 +130,16 @@ class ValueDecoder final : public Decoder {
     return static_cast<std::uint64_t>(value);
   }
   double get_float() override {
-    if (value_.kind() != Kind::kInt) {
-      require(Kind::kFloat);
-      return value_.as_float();
+    if (value_.kind() == Kind::kFloat) return value_.as_float();
+    if (value_.kind() != Kind::kInt && value_.kind() != Kind::kBool) fail_kind(named(Kind::kFloat));
+    const std::int64_t integer = get_int();
+    const auto number = static_cast<double>(integer);
+    // 2^63 is a double and no std::int64_t, so the way back is only open below it.
+    constexpr double kBeyond = 9223372036854775808.0;
+    if (number == kBeyond || static_cast<std::int64_t>(number) != integer) {
+      fail(fmt::format("{} is not exactly a double", integer));
     }
-    const std::int64_t integer = value_.as_int();
-    constexpr std::int64_t kExact = std::int64_t{1} << std::numeric_limits<double>::digits;
-    if (integer > kExact || integer < -kExact) fail(fmt::format("{} is not exactly a double", integer));
-    return static_cast<double>(integer);
+    return number;
   }
   std::string get_str() override {
     require(Kind::kStr);
@@ -154,6 +156,7 @@ class ValueDecoder final : public Decoder {
   }
   void items(detail::FunctionRef<void(Decoder&)> visit) override {
     if (kind() != Kind::kList && kind() != Kind::kTuple) fail_kind("a list or tuple");
+    check_depth();
     std::size_t index = 0;
     for (const Value& item : value_.as_list()) {
       const IndexStep step(at_, index++);
@@ -163,6 +166,7 @@ class ValueDecoder final : public Decoder {
   }
   void entries(detail::FunctionRef<void(Decoder&, Decoder&)> visit) override {
     require(Kind::kDict);
+    check_depth();
     for (const auto& [key, mapped] : value_.as_dict()) {
       const ValueKeyStep step(at_, key);
       ValueDecoder key_decoder(key, &step);
@@ -173,6 +177,11 @@ class ValueDecoder final : public Decoder {
   [[nodiscard]] std::string path() const override { return at_ == nullptr ? std::string() : at_->text(); }
 
  private:
+  void check_depth() const {
+    if (at_ != nullptr && at_->depth() >= kMaxDepth) {
+      fail(fmt::format("nested deeper than {} containers", kMaxDepth));
+    }
+  }
   void require(Kind wanted) const {
     if (value_.kind() != wanted) fail_kind(named(wanted));
   }
@@ -186,19 +195,31 @@ class ValueDecoder final : public Decoder {
 
 void append_repr(std::string& text, const Value& value);
 
-void append_quoted(std::string& text, std::string_view characters) {
-  text += '\'';
+/// As repr() does it: double quotes where that saves escaping. `bytes`: all that is not ASCII is escaped.
+void append_quoted(std::string& text, std::string_view characters, bool bytes) {
+  const bool has_single = characters.find('\'') != std::string_view::npos;
+  const bool has_double = characters.find('"') != std::string_view::npos;
+  const char quote = has_single && !has_double ? '"' : '\'';
+  text += quote;
   for (const char c : characters) {
-    if (c == '\'' || c == '\\') text += '\\';
-    if (c == '\n') {
-      text += "\\n";
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      fmt::format_to(std::back_inserter(text), "\\x{:02x}", static_cast<unsigned char>(c));
-    } else {
-      text += c;
+    const auto code = static_cast<unsigned char>(c);
+    switch (c) {
+      case '\\': text += "\\\\"; break;
+      case '\n': text += "\\n"; break;
+      case '\r': text += "\\r"; break;
+      case '\t': text += "\\t"; break;
+      default:
+        if (c == quote) {
+          text += '\\';
+          text += c;
+        } else if (code < 0x20 || code == 0x7f || (bytes && code >= 0x80)) {
+          fmt::format_to(std::back_inserter(text), "\\x{:02x}", code);
+        } else {
+          text += c;
+        }
     }
   }
-  text += '\'';
+  text += quote;
 }
 
 void append_items(std::string& text, const std::vector<Value>& items) {
@@ -220,14 +241,13 @@ void append_repr(std::string& text, const Value& value) {
     case Kind::kBool: text += value.as_bool() ? "True" : "False"; return;
     case Kind::kInt: fmt::format_to(std::back_inserter(text), "{}", value.as_int()); return;
     case Kind::kFloat: append_float(text, value.as_float()); return;
-    case Kind::kStr: append_quoted(text, value.as_str()); return;
-    case Kind::kBytes:
-      text += "b'";
-      for (const std::byte byte : value.as_bytes()) {
-        fmt::format_to(std::back_inserter(text), "\\x{:02x}", static_cast<unsigned>(byte));
-      }
-      text += '\'';
+    case Kind::kStr: append_quoted(text, value.as_str(), false); return;
+    case Kind::kBytes: {
+      const Bytes& bytes = value.as_bytes();
+      text += 'b';
+      append_quoted(text, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, true);
       return;
+    }
     case Kind::kList:
       text += '[';
       append_items(text, value.as_list());
@@ -372,19 +392,19 @@ Value Converter<Value>::decode(Decoder& in) {
     case Kind::kBytes: return in.get_bytes();
     case Kind::kList: {
       Value::List items;
-      items.reserve(in.size());
+      items.reserve(detail::believable_size(in.size()));
       in.items([&](Decoder& item) { items.push_back(decode(item)); });
       return items;
     }
     case Kind::kTuple: {
       Value::Tuple tuple;
-      tuple.items.reserve(in.size());
+      tuple.items.reserve(detail::believable_size(in.size()));
       in.items([&](Decoder& item) { tuple.items.push_back(decode(item)); });
       return tuple;
     }
     case Kind::kDict: {
       Value::Dict dict;
-      dict.reserve(in.size());
+      dict.reserve(detail::believable_size(in.size()));
       in.entries([&](Decoder& key, Decoder& mapped) {
         Value key_value = decode(key);
         dict.emplace_back(std::move(key_value), decode(mapped));

@@ -65,9 +65,9 @@ class Arguments {
 };
 
 Failure run(detail::InterpreterHandle& interpreter, std::string_view text, const char* file, int start,
-            detail::DecodeThunk decode, void* storage) noexcept {
+            const std::string& task_name, detail::DecodeThunk decode, void* storage) noexcept {
   try {
-    const ErrorContext context{.task = {}, .interpreter = interpreter.id()};
+    const ErrorContext context{.task = task_name, .interpreter = interpreter.id()};
     if (text.find('\0') != std::string_view::npos) {
       return std::make_shared<const UsageError>("Python code cannot contain a NUL character", context);
     }
@@ -117,13 +117,14 @@ Failure call(detail::InterpreterHandle& interpreter, const detail::FunctionEntry
   }
 }
 
-Failure eval(detail::InterpreterHandle& interpreter, std::string_view expression, detail::DecodeThunk decode,
-             void* storage) noexcept {
-  return run(interpreter, expression, "<eval>", Py_eval_input, decode, storage);
+Failure eval(detail::InterpreterHandle& interpreter, std::string_view expression,
+             const std::string& task_name, detail::DecodeThunk decode, void* storage) noexcept {
+  return run(interpreter, expression, "<eval>", Py_eval_input, task_name, decode, storage);
 }
 
-Failure exec(detail::InterpreterHandle& interpreter, std::string_view code) noexcept {
-  return run(interpreter, code, "<exec>", Py_file_input, nullptr, nullptr);
+Failure exec(detail::InterpreterHandle& interpreter, std::string_view code,
+             const std::string& task_name) noexcept {
+  return run(interpreter, code, "<exec>", Py_file_input, task_name, nullptr, nullptr);
 }
 
 }  // namespace interpool::python

@@ -14,8 +14,9 @@ namespace interpool::python {
 Failure call(detail::InterpreterHandle& interpreter, const detail::FunctionEntry& function,
              const std::string& task_name, detail::EncodeThunk encode, const void* args,
              detail::DecodeThunk decode, void* storage) noexcept;
-Failure eval(detail::InterpreterHandle& interpreter, std::string_view expression, detail::DecodeThunk decode,
-             void* storage) noexcept;
-Failure exec(detail::InterpreterHandle& interpreter, std::string_view code) noexcept;
+Failure eval(detail::InterpreterHandle& interpreter, std::string_view expression,
+             const std::string& task_name, detail::DecodeThunk decode, void* storage) noexcept;
+Failure exec(detail::InterpreterHandle& interpreter, std::string_view code,
+             const std::string& task_name) noexcept;
 
 }  // namespace interpool::python

@@ -59,7 +59,7 @@ std::string venv_setting(const fs::path& config, std::string_view wanted) {
   for (std::string line; std::getline(in, line);) {
     const auto equals = line.find('=');
     if (equals == std::string::npos) continue;
-    const auto trim = [](std::string text) {
+    const auto trim = [](const std::string& text) {
       const auto first = text.find_first_not_of(" \t");
       const auto last = text.find_last_not_of(" \t\r");
       return first == std::string::npos ? std::string() : text.substr(first, last - first + 1);

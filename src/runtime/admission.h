@@ -24,13 +24,13 @@ class Admission {
     return true;
   }
 
-  /// Returns a place. Nothing that belongs to the executor may be touched afterwards: the last one
+  /// Returns `count` places. Nothing that belongs to the executor may be touched afterwards: the last one
   /// out lets its owner destroy it.
-  void leave() noexcept {
+  void leave(std::uint32_t count = 1) noexcept {
     // The wake-up only uses the address.
     const std::atomic<std::uint32_t>* address = &word_;
     // release: what was done inside is seen by whoever waits for the count to be 0.
-    if (word_.fetch_sub(1, std::memory_order_release) == (kClosed | 1)) futex_wake_all(address);
+    if (word_.fetch_sub(count, std::memory_order_release) == (kClosed | count)) futex_wake_all(address);
   }
 
   void close() noexcept {

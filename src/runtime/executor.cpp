@@ -103,7 +103,10 @@ ExecutorReport SubinterpreterExecutor::stop(ExecutorStopOptions options) {
 }
 
 TaskCounts SubinterpreterExecutor::counts() const noexcept { return core()->counts(); }
-std::size_t SubinterpreterExecutor::in_flight() const noexcept { return core()->in_flight(); }
+std::size_t SubinterpreterExecutor::in_flight() const noexcept {
+  const TaskCounts counts = core()->counts();
+  return counts.accepted - counts.settled();
+}
 
 void SubinterpreterExecutor::execute(Work work) {
   auto run = [work = std::move(work)](Worker&) mutable {

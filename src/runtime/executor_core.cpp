@@ -74,7 +74,9 @@ ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions
                       }});
   }
   const InterpreterGroup::Journals journals = {runtime_->journal(), journal_};
-  const auto new_group = [&] { return std::make_shared<InterpreterGroup>(journals, runtime_->process()); };
+  const auto new_group = [&] {
+    return groups_.emplace_back(std::make_shared<InterpreterGroup>(journals, runtime_->process()));
+  };
   // Unaddressed tasks are for the pooled workers where there are any.
   const bool pinned_share = options_.pooled.threads == 0;
   for (std::size_t i = 0; i < options_.pinned_workers; ++i) {
@@ -85,19 +87,22 @@ ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions
                                                            .shared = pinned_share ? shared_.get() : nullptr,
                                                            .has_own_queue = true,
                                                            .spin = options_.spin,
-                                                           .spinner = &spinner_},
+                                                           .searching = &searching_,
+                                                           .admission = &admission_},
                                        new_group()));
   }
-  std::vector<std::shared_ptr<InterpreterGroup>> groups;
-  for (std::size_t i = 0; i < options_.pooled.interpreters; ++i) groups.push_back(new_group());
+  const std::size_t first_pooled = groups_.size();
+  for (std::size_t i = 0; i < options_.pooled.interpreters; ++i) new_group();
   for (std::size_t i = 0; i < options_.pooled.threads; ++i) {
+    const std::size_t group = i % options_.pooled.interpreters;
     workers_.push_back(std::make_shared<WorkerThread>(WorkerThread::Setup{.lane = Lane::kPooled,
                                                                           .index = i,
-                                                                          .shared_group = i % groups.size(),
+                                                                          .shared_group = group,
                                                                           .shared = shared_.get(),
                                                                           .spin = options_.spin,
-                                                                          .spinner = &spinner_},
-                                                      groups[i % groups.size()]));
+                                                                          .searching = &searching_,
+                                                                          .admission = &admission_},
+                                                      groups_[first_pooled + group]));
   }
 }
 
@@ -113,7 +118,8 @@ void ExecutorCore::start() {
         worker->run();
         const Clock::time_point deadline{
             Clock::duration(core->end_deadline_.load(std::memory_order_acquire))};
-        core->worker_ended(worker->leave(deadline));
+        worker->leave(deadline);
+        core->worker_ended();
       });
       ++workers_running_;
     }
@@ -147,10 +153,7 @@ ErrorContext ExecutorCore::context(const TaskBase& task) const { return {.task =
 
 Failure ExecutorCore::accept(Address address, const CallOptions& options, TaskRef<TaskBase> task,
                              bool may_wait) {
-  if (in_forked_child()) {
-    (void)refuse(*task, nullptr);
-    require_not_forked();
-  }
+  if (in_forked_child()) return refuse(*task, forked_failure());
   Clock::time_point deadline = Clock::time_point::max();
   if (!options.name.empty() || options.deadline || options.timeout) {
     deadline = deadline_of(options);
@@ -222,27 +225,17 @@ void ExecutorCore::forget_deadline(TaskBase& task) noexcept {
   }
 }
 
-void ExecutorCore::settle_run(TaskBase& task, Failure failure, WorkerCounts* counts) noexcept {
+void ExecutorCore::settle_run(TaskBase& task, Failure failure) noexcept {
   ExecutorCore& core = *task.core_;
-  const bool failed = failure != nullptr;
-  // relaxed, as they are numbers; without a read-modify-write for a worker's own, which only it writes.
-  const auto add = [&](std::uint64_t change) {
-    if (counts != nullptr) {
-      std::atomic<std::uint64_t>& count = failed ? counts->failed : counts->completed;
-      count.store(count.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
-    } else {
-      const Outcome outcome = failed ? Outcome::kFailed : Outcome::kCompleted;
-      core.settled_elsewhere_[static_cast<std::size_t>(outcome)].fetch_add(change, std::memory_order_relaxed);
-    }
-  };
+  const Outcome outcome = failure ? Outcome::kFailed : Outcome::kCompleted;
+  std::atomic<std::uint64_t>& count = core.settled_elsewhere_[static_cast<std::size_t>(outcome)];
   // Before the future is ready, so that who has seen the result finds it counted.
-  add(1);
+  count.fetch_add(1, std::memory_order_relaxed);
   if (task.settle_run(std::move(failure))) {
     core.admission_.leave();
   } else {
-    // Given up by a third party while it ran, which has counted it and returned its place. The core may
-    // be gone; a worker's own counts are not.
-    if (counts != nullptr) add(static_cast<std::uint64_t>(-1));
+    // Given up while it ran, by stop(), which counted it, returned its place, and left the core to us.
+    count.fetch_sub(1, std::memory_order_relaxed);
   }
 }
 
@@ -320,10 +313,9 @@ TaskCounts ExecutorCore::counts() const noexcept {
   return counts;
 }
 
-void ExecutorCore::worker_ended(bool clean) {
+void ExecutorCore::worker_ended() {
   const MutexLock lock(mutex_);
   --workers_running_;
-  if (!clean) ++interpreters_left_;
   changed_.notify_all();
 }
 
@@ -335,9 +327,15 @@ void ExecutorCore::abandon_running(std::vector<std::string>& names) {
     settled_elsewhere_[static_cast<std::size_t>(Outcome::kAbandoned)].fetch_add(1, std::memory_order_relaxed);
     task->settle_failure(
         std::make_shared<const AbandonedError>("still running when its executor had to end", context(*task)));
+    // The home thread will come back to the core's accounts, and owns no share of it, as our workers'
+    // threads do: it gets one, for ever.
+    if (worker.lane() == Lane::kMain) new std::shared_ptr<ExecutorCore>(shared_from_this());
     admission_.leave();
   };
-  for (const auto& worker : workers_) abandon(*worker);
+  for (const auto& worker : workers_) {
+    abandon(*worker);
+    worker->report_settled();  // for one that is stuck
+  }
   abandon(runtime_->main_worker());
 }
 
@@ -347,13 +345,11 @@ std::size_t ExecutorCore::end_workers(Clock::time_point deadline) {
   for (const auto& worker : workers_) worker->stop();
   std::vector<std::thread> threads;
   bool all_ended = false;
-  std::size_t left = 0;
   {
     const MutexLock lock(mutex_);
     while (workers_running_ > 0 && changed_.wait_until(mutex_, deadline)) {
     }
     all_ended = workers_running_ == 0;
-    left = interpreters_left_ + workers_running_;
     threads = std::move(threads_);
   }
   for (std::thread& thread : threads) {
@@ -364,7 +360,8 @@ std::size_t ExecutorCore::end_workers(Clock::time_point deadline) {
       thread.detach();  // it owns all that it may still touch
     }
   }
-  return left;
+  return static_cast<std::size_t>(
+      std::ranges::count_if(groups_, [](const auto& group) { return group->exists(); }));
 }
 
 ExecutorReport ExecutorCore::stop(ExecutorStopOptions options) {
@@ -415,7 +412,7 @@ ExecutorReport ExecutorCore::stop_once(ExecutorStopOptions options) {
               options_.name, report.abandoned.size(), report.abandoned.front());
   }
   if (report.interpreters_left > 0) {
-    log.warn("executor '{}': {} worker threads did not end, and their interpreters were left standing",
+    log.warn("executor '{}': {} interpreters did not end, or could not be ended, and were left standing",
              options_.name, report.interpreters_left);
   }
   return report;

@@ -58,11 +58,17 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
 
   /// Its worker has claimed it: its deadline no longer matters.
   static void forget_deadline(TaskBase& task) noexcept;
-  /// Its worker has run it and destroyed its work. `counts` is the worker's, if it works for this
-  /// executor alone.
-  static void settle_run(TaskBase& task, Failure failure, WorkerCounts* counts) noexcept;
+  /// A worker that serves several executors has run it and destroyed its work. The workers of one
+  /// executor settle and count by themselves.
+  static void settle_run(TaskBase& task, Failure failure) noexcept;
   /// The timekeeper: its deadline has passed.
   static void expire(TaskBase& task) noexcept;
+  /// A worker that is about to run it: whether its deadline has passed, and it has been settled so.
+  static bool expire_if_late(TaskBase& task) noexcept {
+    if (!task.details_ || Clock::now() < task.details_->deadline) return false;
+    expire(task);
+    return true;
+  }
   /// Future::cancel: the caller has taken it from `queued` to `settling`.
   void finish_cancel(TaskBase& task, Failure failure) noexcept {
     settle_as_third_party(task, Outcome::kCancelled, std::move(failure));
@@ -82,7 +88,6 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   [[nodiscard]] bool in_own_task() const noexcept;
 
   [[nodiscard]] TaskCounts counts() const noexcept;
-  [[nodiscard]] std::size_t in_flight() const noexcept { return admission_.in_flight(); }
   [[nodiscard]] const ExecutorOptions& options() const noexcept { return options_; }
   [[nodiscard]] RuntimeCore& runtime() const noexcept { return *runtime_; }
 
@@ -92,20 +97,22 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   /// The rest of settling a task that begin_settling(kQueued) has given to the caller.
   void settle_as_third_party(TaskBase& task, Outcome outcome, Failure failure) noexcept;
   void abandon_running(std::vector<std::string>& names);
+  /// How many interpreters were left standing.
   std::size_t end_workers(Clock::time_point deadline);
-  void worker_ended(bool clean) INTERPOOL_EXCLUDES(mutex_);
+  void worker_ended() INTERPOOL_EXCLUDES(mutex_);
   ExecutorReport stop_once(ExecutorStopOptions options);
 
   // Constant after start().
   const std::shared_ptr<RuntimeCore> runtime_;
   const ExecutorOptions options_;
   std::unique_ptr<TaskQueue> shared_;
+  std::vector<std::shared_ptr<InterpreterGroup>> groups_;
   std::vector<std::shared_ptr<WorkerThread>> workers_;  // pinned first, then pooled
 
   // Self-synchronised.
   Admission admission_;
   const std::shared_ptr<Journal> journal_ = std::make_shared<Journal>();
-  std::atomic<bool> spinner_ = false;
+  std::atomic<bool> searching_ = false;                   // one of the workers searches; see WorkerThread
   std::atomic<std::uint64_t> accepted_elsewhere_ = 0;     // by the main lane's queue
   std::atomic<std::uint64_t> settled_elsewhere_[5] = {};  // by Outcome: by third parties and on the main lane
   std::atomic<Clock::rep> end_deadline_ = 0;              // of the workers' interpreters
@@ -114,7 +121,6 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   CondVar changed_;
   std::vector<std::thread> threads_ INTERPOOL_GUARDED_BY(mutex_);
   std::size_t workers_running_ INTERPOOL_GUARDED_BY(mutex_) = 0;
-  std::size_t interpreters_left_ INTERPOOL_GUARDED_BY(mutex_) = 0;
   bool stop_begun_ INTERPOOL_GUARDED_BY(mutex_) = false;
   std::optional<ExecutorReport> report_ INTERPOOL_GUARDED_BY(mutex_);
 };

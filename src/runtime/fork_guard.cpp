@@ -1,10 +1,9 @@
 #include "runtime/fork_guard.h"
 
-#include "interpool/error.h"
-
 #include <pthread.h>
 
 #include <atomic>
+#include <memory>
 
 namespace interpool {
 
@@ -26,13 +25,14 @@ void watch_for_fork() {
 
 bool in_forked_child() noexcept { return forked_flag().load(std::memory_order_relaxed); }
 
+Failure forked_failure() {
+  return std::make_shared<const RuntimeStateError>(
+      "this process was forked from one that runs interpool, and its threads stayed there; use the library "
+      "before fork() only in the parent, or start a new program (exec, posix_spawn)");
+}
+
 void require_not_forked() {
-  if (in_forked_child()) {
-    throw RuntimeStateError(
-        "this process was forked from one that runs interpool, and its threads stayed there; use the library "
-        "before "
-        "fork() only in the parent, or start a new program (exec, posix_spawn)");
-  }
+  if (in_forked_child()) forked_failure()->raise();
 }
 
 }  // namespace interpool

@@ -1,6 +1,8 @@
 // Whether this process is a forked child of one that had a Runtime.
 #pragma once
 
+#include "interpool/error.h"
+
 namespace interpool {
 
 /// Makes fork() set the flag below in children; once per process.
@@ -10,6 +12,8 @@ void watch_for_fork();
 /// have been copied while it was held. Nothing may be touched then.
 bool in_forked_child() noexcept;
 
+/// The RuntimeStateError that says so.
+Failure forked_failure();
 /// Throws RuntimeStateError in a forked child.
 void require_not_forked();
 

@@ -56,6 +56,7 @@ Failure InterpreterGroup::create_or_join(python::ThreadState& state) {
   threads_ = 1;
   positions_.assign(journals_.size(), 0);
   process_.live_interpreters.fetch_add(1, std::memory_order_relaxed);  // a number to look at
+  exists_.store(true, std::memory_order_relaxed);
   return nullptr;
 }
 
@@ -114,6 +115,7 @@ bool InterpreterGroup::leave(python::ThreadState& state, std::chrono::steady_clo
   }
   if (!python::end_interpreter(*handle_, state, deadline)) return false;
   process_.live_interpreters.fetch_sub(1, std::memory_order_relaxed);
+  exists_.store(false, std::memory_order_relaxed);
   return true;
 }
 

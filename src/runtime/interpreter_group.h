@@ -43,6 +43,8 @@ class InterpreterGroup {
   bool leave(python::ThreadState& state, std::chrono::steady_clock::time_point deadline)
       INTERPOOL_EXCLUDES(mutex_);
 
+  /// Whether there is a sub-interpreter: created, and not ended.
+  [[nodiscard]] bool exists() const noexcept { return exists_.load(std::memory_order_relaxed); }
   /// Of an interpreter that exists; constant from its creation to its end.
   [[nodiscard]] InterpreterHandle& handle() const noexcept { return *handle_; }
 
@@ -61,6 +63,7 @@ class InterpreterGroup {
   std::size_t threads_ INTERPOOL_GUARDED_BY(mutex_) = 0;             // with a thread state in it
   std::vector<std::size_t> positions_ INTERPOOL_GUARDED_BY(mutex_);  // steps done, per journal
   std::atomic<std::size_t> steps_done_ = 0;                          // their sum; written under mutex_
+  std::atomic<bool> exists_ = false;                                 // to be looked at
   std::unique_ptr<InterpreterHandle> handle_;  // written once under mutex_, before threads_ leaves 0
 };
 

@@ -18,6 +18,7 @@ namespace interpool::detail {
 RuntimeCore::RuntimeCore(RuntimeOptions options)
     : options_(std::move(options)), log_(options_.log, options_.log_level) {
   std::vector<std::string> paths;
+  paths.reserve(options_.module_paths.size());
   for (const auto& path : options_.module_paths) paths.push_back(path.string());
   if (!paths.empty()) {
     journal_->append({.what = "module_paths",

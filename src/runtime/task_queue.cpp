@@ -57,11 +57,11 @@ TaskQueue::Push TaskQueue::push(TaskBase& task, std::size_t capacity, const Admi
     if (admission.closed()) return Push::kClosed;
     task.queue_ = this;
     task.only_worker_ = seats_.size() == 1 ? seats_.front().worker : nullptr;
-    task.queued_ = true;
     // Under the mutex: whoever settles the task at its deadline has to take it out of the queue, and
     // waits here until it is in.
     if (task.details_ && task.details_->deadline != Clock::time_point::max()) timekeeper.add(task);
     append(inbox_, task);
+    task.queued_ = true;
     pushed_.store(pushed + 1, std::memory_order_relaxed);
     to_wake = summon();
   }
@@ -91,7 +91,7 @@ void TaskQueue::wait_for_room(std::size_t capacity, const Admission& admission, 
     while (*end != nullptr) end = &(*end)->next;
     *end = &waiter;
   }
-  waiter.parker.park(std::chrono::nanoseconds::zero(), deadline);
+  waiter.parker.park(deadline);
   const MutexLock lock(outbox_mutex_);
   for (RoomWaiter** at = &room_waiters_; *at != nullptr; at = &(*at)->next) {
     if (*at == &waiter) {
@@ -135,12 +135,15 @@ TaskBase* TaskQueue::take() {
   return task;
 }
 
-bool TaskQueue::sit_down(Seat seat, bool spinning) {
+void TaskQueue::search(Seat seat) {
+  const MutexLock lock(inbox_mutex_);
+  set_posture(seats_[seat], Posture::kSearching);
+}
+
+bool TaskQueue::sit_down(Seat seat) {
   const MutexLock outbox_lock(outbox_mutex_);
-  if (outbox_.first != nullptr) return false;
   const MutexLock inbox_lock(inbox_mutex_);
-  if (inbox_.first != nullptr) return false;
-  seats_[seat].spinning = spinning;
+  if (outbox_.first != nullptr || inbox_.first != nullptr) return false;
   set_posture(seats_[seat], Posture::kSeated);
   return true;
 }
@@ -153,16 +156,20 @@ void TaskQueue::stand_up(Seat seat) {
 void TaskQueue::arrived(Seat seat, bool warm) {
   const MutexLock lock(inbox_mutex_);
   groups_[seats_[seat].group].warm = warm;
-  if (seats_[seat].posture == Posture::kSummoned) set_posture(seats_[seat], Posture::kAwake);
+  if (seats_[seat].posture != Posture::kAwake) set_posture(seats_[seat], Posture::kAwake);
 }
 
 void TaskQueue::set_posture(SeatState& seat, Posture posture) {
   Group& group = groups_[seat.group];
   const bool was_wakeable = group.wakeable();
-  if (seat.posture == Posture::kSeated) --group.seated;
-  if (seat.posture == Posture::kSummoned) --group.summoned;
-  if (posture == Posture::kSeated) ++group.seated;
-  if (posture == Posture::kSummoned) ++group.summoned;
+  const auto count = [&group](Posture counted) -> std::size_t* {
+    if (counted == Posture::kAwake) return nullptr;
+    return counted == Posture::kSeated ? &group.seated : &group.on_their_way;
+  };
+  if (std::size_t* old_count = count(seat.posture)) --*old_count;
+  if (std::size_t* new_count = count(posture)) ++*new_count;
+  if (seat.posture == Posture::kSearching) searching_ = nullptr;
+  if (posture == Posture::kSearching) searching_ = &group;
   seat.posture = posture;
   const std::uint32_t change =
       static_cast<std::uint32_t>(group.wakeable()) - static_cast<std::uint32_t>(was_wakeable);
@@ -173,17 +180,13 @@ void TaskQueue::set_posture(SeatState& seat, Posture posture) {
 
 Parker* TaskQueue::summon() {
   if (wakeable_groups_.load(std::memory_order_relaxed) == 0) return nullptr;
-  // A free interpreter first: one whose thread still spins, else one that exists already.
+  if (searching_ != nullptr && searching_->seated + 1 == searching_->seats) return nullptr;
+  // A free interpreter, and rather one that exists already.
   SeatState* best = nullptr;
-  int best_rank = 0;
   for (SeatState& seat : seats_) {
     const Group& group = groups_[seat.group];
-    if (seat.posture != Posture::kSeated || !group.wakeable() || !group.free()) continue;
-    const int rank = 1 + (group.warm ? 1 : 0) + (seat.spinning ? 2 : 0);
-    if (rank > best_rank) {
-      best = &seat;
-      best_rank = rank;
-    }
+    if (seat.posture != Posture::kSeated || !group.free()) continue;
+    if (best == nullptr || (group.warm && !groups_[best->group].warm)) best = &seat;
   }
   if (best != nullptr) {
     set_posture(*best, Posture::kSummoned);

@@ -23,10 +23,12 @@ class Timekeeper;
 /// inbox there when that is empty. Tasks stay in the queue until a worker takes them one by one, so none
 /// is stranded behind a running one while another worker idles. Lock order: outbox, then inbox.
 ///
-/// Workers have seats, in groups that share an interpreter. Who submits wakes a thread whose
-/// interpreter is free, if there is one; else one thread in each group that has none on its way (any
-/// GIL may become free first). A worker that takes a task and leaves others behind does the same, so the
-/// wake-ups are as many as the work needs and no more.
+/// Workers have seats, in groups that share an interpreter. Who submits wakes nobody when a worker is
+/// searching whose interpreter is free: it will find the task. Else it wakes a thread whose interpreter is
+/// free, if there is one; else one thread in each group that has none on its way (any GIL may become free
+/// first). A worker that takes a task and leaves others behind does the same, so the wake-ups are as many
+/// as the work needs and no more.
+
 class TaskQueue {
  public:
   using Seat = std::size_t;
@@ -65,9 +67,12 @@ class TaskQueue {
     // relaxed: a hint. The order of the two matters only for its quality.
     return taken_.load(std::memory_order_relaxed) != pushed_.load(std::memory_order_relaxed);
   }
+  /// Declares that the worker polls maybe_work() now, and will come for what it finds, or sit down. At
+  /// most one at a time.
+  void search(Seat seat) INTERPOOL_EXCLUDES(inbox_mutex_);
   /// Declares the seat asleep; false, and nothing done, when there is a task. From then on a task
   /// that comes in may unpark it.
-  bool sit_down(Seat seat, bool spinning) INTERPOOL_EXCLUDES(outbox_mutex_, inbox_mutex_);
+  bool sit_down(Seat seat) INTERPOOL_EXCLUDES(outbox_mutex_, inbox_mutex_);
   /// The thread is awake, whatever woke it. If it was summoned it counts as on its way.
   void stand_up(Seat seat) INTERPOOL_EXCLUDES(inbox_mutex_);
   /// The thread holds its GIL, or has given up on that: it is no longer on its way. `warm` tells
@@ -88,20 +93,19 @@ class TaskQueue {
     TaskBase* first = nullptr;
     TaskBase* last = nullptr;
   };
-  enum class Posture : std::uint8_t { kAwake, kSeated, kSummoned };
+  enum class Posture : std::uint8_t { kAwake, kSeated, kSummoned, kSearching };
   struct SeatState {
     const WorkerThread* worker;
     Parker* parker;
     std::size_t group;
     Posture posture = Posture::kAwake;
-    bool spinning = false;
   };
   struct Group {
     std::size_t seats = 0;
     std::size_t seated = 0;
-    std::size_t summoned = 0;
-    bool warm = false;  // its interpreter exists
-    [[nodiscard]] bool wakeable() const noexcept { return seated > 0 && summoned == 0; }
+    std::size_t on_their_way = 0;  // summoned or searching
+    bool warm = false;             // its interpreter exists
+    [[nodiscard]] bool wakeable() const noexcept { return seated > 0 && on_their_way == 0; }
     [[nodiscard]] bool free() const noexcept { return seated == seats; }
   };
   /// A submitter that waits for room, on its own stack.
@@ -123,8 +127,9 @@ class TaskQueue {
   std::uint64_t taken_seen_ INTERPOOL_GUARDED_BY(inbox_mutex_) = 0;  // taken_ as it was last looked at
   std::vector<SeatState> seats_ INTERPOOL_GUARDED_BY(inbox_mutex_);
   std::vector<Group> groups_ INTERPOOL_GUARDED_BY(inbox_mutex_);
-  std::atomic<std::uint64_t> pushed_ = 0;           // written under inbox_mutex_
-  std::atomic<std::uint32_t> wakeable_groups_ = 0;  // written under inbox_mutex_
+  const Group* searching_ INTERPOOL_GUARDED_BY(inbox_mutex_) = nullptr;  // the group of who searches
+  std::atomic<std::uint64_t> pushed_ = 0;                                // written under inbox_mutex_
+  std::atomic<std::uint32_t> wakeable_groups_ = 0;                       // written under inbox_mutex_
 
   // … workers here.
   alignas(64) Mutex outbox_mutex_;

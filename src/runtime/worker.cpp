@@ -3,6 +3,7 @@
 #include "python/call.h"
 #include "python/interpreter.h"
 #include "runtime/worker_access.h"
+#include "runtime/worker_thread.h"
 
 namespace interpool {
 
@@ -10,6 +11,13 @@ namespace {
 
 void raise_if(const Failure& failure) {
   if (failure) failure->raise();
+}
+
+/// The name of the task that the calling thread runs.
+std::string task_name() {
+  detail::WorkerThread* worker = detail::WorkerThread::current();
+  const auto task = worker == nullptr ? detail::TaskRef<detail::TaskBase>() : worker->running();
+  return task ? task->name() : std::string();
 }
 
 }  // namespace
@@ -35,15 +43,16 @@ Failure call(Worker& worker, const FunctionEntry& function, const std::string& t
 void call_now(Worker& worker, std::string_view function, EncodeThunk encode, const void* args,
               DecodeThunk decode, void* storage) {
   const FunctionEntry& entry = WorkerAccess::interpreter(worker).table().entry(function);
-  raise_if(call(worker, entry, entry.name, encode, args, decode, storage));
+  const std::string task = task_name();
+  raise_if(call(worker, entry, task.empty() ? entry.name : task, encode, args, decode, storage));
 }
 
 void eval(Worker& worker, std::string_view expression, DecodeThunk decode, void* storage) {
-  raise_if(python::eval(WorkerAccess::interpreter(worker), expression, decode, storage));
+  raise_if(python::eval(WorkerAccess::interpreter(worker), expression, task_name(), decode, storage));
 }
 
 void exec(Worker& worker, std::string_view code) {
-  raise_if(python::exec(WorkerAccess::interpreter(worker), code));
+  raise_if(python::exec(WorkerAccess::interpreter(worker), code, task_name()));
 }
 
 void import_module(Worker& worker, std::string_view name) {

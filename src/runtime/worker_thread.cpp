@@ -40,8 +40,9 @@ void WorkerThread::run(python::ThreadState state) noexcept {
       continue;
     }
     Worker view = WorkerAccess::make(setup_.lane, setup_.index, group_->handle());
-    while (TaskBase* task = next()) execute(*task, view);
+    while (TaskBase* task = next_or_linger()) execute(*task, view);
     state_.detach();
+    report_settled();
   }
   current_worker = nullptr;
 }
@@ -52,26 +53,40 @@ void WorkerThread::stop() noexcept {
   parker_.unpark();
 }
 
+bool WorkerThread::maybe_work() const noexcept {
+  return (own_ != nullptr && own_->maybe_work()) || (setup_.shared != nullptr && setup_.shared->maybe_work());
+}
+
 bool WorkerThread::wait_for_work() noexcept {
   for (;;) {
     if (stopping_.load(std::memory_order_acquire)) return false;
-    // exchange: at most one worker of the executor spins at a time. relaxed: it guards no data.
-    const bool spins = setup_.spin.count() > 0 && setup_.spinner != nullptr &&
-                       !setup_.spinner->exchange(true, std::memory_order_relaxed);
-    if (std::exchange(seated_, false) || sit_down(spins))
-      parker_.park(spins ? setup_.spin : std::chrono::nanoseconds::zero());
+    if (!std::exchange(seated_, false)) {
+      if (search()) return true;
+      if (sit_down()) parker_.park();
+    } else {
+      parker_.park();
+    }
     stand_up();
-    if (spins) setup_.spinner->store(false, std::memory_order_relaxed);
     // Another worker may have been faster: no reason to attach, or even to create the interpreter.
-    if ((own_ != nullptr && own_->maybe_work()) || (setup_.shared != nullptr && setup_.shared->maybe_work()))
-      return true;
+    if (maybe_work()) return true;
     arrived(static_cast<bool>(state_));
   }
 }
 
-bool WorkerThread::sit_down(bool spins) noexcept {
-  return (own_ == nullptr || own_->sit_down(own_seat_, spins)) &&
-         (setup_.shared == nullptr || setup_.shared->sit_down(shared_seat_, spins));
+bool WorkerThread::search() noexcept {
+  // At most one worker of the executor searches at a time. relaxed: it guards no data.
+  if (setup_.spin.count() == 0 || setup_.searching->exchange(true, std::memory_order_relaxed)) return false;
+  if (own_ != nullptr) own_->search(own_seat_);
+  if (setup_.shared != nullptr) setup_.shared->search(shared_seat_);
+  const bool found =
+      spin_until([this] { return maybe_work() || stopping_.load(std::memory_order_relaxed); }, setup_.spin);
+  setup_.searching->store(false, std::memory_order_relaxed);
+  return found && maybe_work();
+}
+
+bool WorkerThread::sit_down() noexcept {
+  return (own_ == nullptr || own_->sit_down(own_seat_)) &&
+         (setup_.shared == nullptr || setup_.shared->sit_down(shared_seat_));
 }
 
 void WorkerThread::stand_up() noexcept {
@@ -82,6 +97,22 @@ void WorkerThread::stand_up() noexcept {
 void WorkerThread::arrived(bool warm) noexcept {
   if (own_ != nullptr) own_->arrived(own_seat_, warm);
   if (setup_.shared != nullptr) setup_.shared->arrived(shared_seat_, warm);
+  // Who submitted to the shared queue may have counted on us, and woken nobody else: that comes first.
+  shared_next_ = false;
+}
+
+TaskBase* WorkerThread::next_or_linger() noexcept {
+  // Attached, for less than the detaching and attaching would take that it saves when tasks come in
+  // about as fast as they are run.
+  constexpr int kPolls = 16;
+  if (TaskBase* task = next()) return task;
+  if (setup_.spin.count() == 0) return nullptr;
+  for (int i = 0; i < kPolls; ++i) {
+    spin_pause();
+    if (!maybe_work()) continue;
+    if (TaskBase* task = next()) return task;
+  }
+  return nullptr;
 }
 
 TaskBase* WorkerThread::next() noexcept {
@@ -98,16 +129,43 @@ TaskBase* WorkerThread::next() noexcept {
 
 void WorkerThread::execute(TaskBase& task, Worker& view) noexcept {
   current_.store(&task, std::memory_order_release);  // release: running() uses the task
-  // False: settled meanwhile by a third party.
-  if (task.claim()) {
+  // A deadline is kept to the letter, even when the timekeeper is late. False: settled meanwhile by a
+  // third party.
+  if (!ExecutorCore::expire_if_late(task) && task.claim()) {
     ExecutorCore::forget_deadline(task);
     Failure failure = task.run(&view);
     task.drop_work();
-    ExecutorCore::settle_run(task, std::move(failure), own_counts());
+    settle(task, std::move(failure));
   }
   // running() has the reference for the length of a few instructions, and puts it back.
   while (current_.exchange(nullptr, std::memory_order_acq_rel) != &task) spin_pause();
   task.release();
+}
+
+void WorkerThread::settle(TaskBase& task, Failure failure) noexcept {
+  if (setup_.admission == nullptr) {
+    ExecutorCore::settle_run(task, std::move(failure));
+    return;
+  }
+  // Counted before the future is ready, so that who has seen the result finds it counted. relaxed: only
+  // this thread writes the number.
+  std::atomic<std::uint64_t>& count = failure ? counts_.failed : counts_.completed;
+  const std::uint64_t before = count.load(std::memory_order_relaxed);
+  count.store(before + 1, std::memory_order_relaxed);
+  if (!task.settle_run(std::move(failure))) {
+    // Given up by a third party while it ran, which has counted it and returned its place.
+    count.store(before, std::memory_order_relaxed);
+    return;
+  }
+  // One read-modify-write of our own instead of one on the word that all submitters write. release: as
+  // in Admission::leave().
+  if (settled_.fetch_add(1, std::memory_order_release) + 1 >= kReportAfter) report_settled();
+}
+
+void WorkerThread::report_settled() noexcept {
+  // acq_rel: what the tasks did comes before they leave, whoever reports them.
+  const std::uint32_t settled = settled_.exchange(0, std::memory_order_acq_rel);
+  if (settled > 0) setup_.admission->leave(settled);
 }
 
 TaskRef<TaskBase> WorkerThread::running() noexcept {
@@ -133,11 +191,10 @@ void WorkerThread::fail_next(const Failure& failure) noexcept {
   if (task->claim()) {
     ExecutorCore::forget_deadline(*task);
     task->drop_work();
-    ExecutorCore::settle_run(
-        *task,
-        std::make_shared<const WorkerError>(
-            failure->message(), ErrorContext{.task = task->name(), .interpreter = failure->interpreter()}),
-        own_counts());
+    settle(*task, std::make_shared<const WorkerError>(
+                      failure->message(),
+                      ErrorContext{.task = task->name(), .interpreter = failure->interpreter()}));
+    report_settled();
   }
   task->release();
 }

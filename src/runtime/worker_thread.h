@@ -35,7 +35,9 @@ class WorkerThread {
     TaskQueue* shared = nullptr;   // tasks for anyone; or null
     bool has_own_queue = false;    // tasks addressed to this worker
     std::chrono::nanoseconds spin{0};
-    std::atomic<bool>* spinner = nullptr;  // set while some worker of the executor spins
+    std::atomic<bool>* searching = nullptr;  // set while some worker of the executor searches
+    // Of the executor that the worker belongs to; null: it serves several, which count for themselves.
+    Admission* admission = nullptr;
   };
 
   WorkerThread(const Setup& setup, std::shared_ptr<InterpreterGroup> group);
@@ -56,6 +58,9 @@ class WorkerThread {
 
   /// Makes run() return once it has no task at hand. Does not wait.
   void stop() noexcept;
+  /// Tells the executor's admission about the tasks settled here since the last time. Done by the worker
+  /// every few tasks and whenever it runs out of them; by others when it is stuck.
+  void report_settled() noexcept;
   /// A reference to the task that runs here now, or none.
   TaskRef<TaskBase> running() noexcept;
 
@@ -68,16 +73,22 @@ class WorkerThread {
   [[nodiscard]] InterpreterHandle& interpreter() noexcept { return group_->handle(); }
 
  private:
+  static constexpr std::uint32_t kReportAfter = 32;
+
   /// Sleeps until there may be a task; false: stopped.
   bool wait_for_work() noexcept;
-  /// At both queues; see TaskQueue.
-  bool sit_down(bool spins) noexcept;
+  [[nodiscard]] bool maybe_work() const noexcept;
+  /// Watches for tasks without sleeping; false: none came in time, or it is not this worker's turn.
+  bool search() noexcept;
+  // At both queues; see TaskQueue.
+  bool sit_down() noexcept;
   void stand_up() noexcept;
   void arrived(bool warm) noexcept;
   TaskBase* next() noexcept;
-  /// The counts, unless the worker serves several executors, which then count for themselves.
-  WorkerCounts* own_counts() noexcept { return setup_.lane == Lane::kMain ? nullptr : &counts_; }
+  TaskBase* next_or_linger() noexcept;
   void execute(TaskBase& task, Worker& view) noexcept;
+  /// Settles a claimed task, whose work has been destroyed.
+  void settle(TaskBase& task, Failure failure) noexcept;
   /// Settles the next task with a failure, without running it.
   void fail_next(const Failure& failure) noexcept;
 
@@ -89,6 +100,7 @@ class WorkerThread {
   TaskQueue::Seat shared_seat_ = 0;
   std::atomic<bool> stopping_ = false;
   WorkerCounts counts_;
+  std::atomic<std::uint32_t> settled_ = 0;  // and not reported
   // The task that runs now, with its reference; see running().
   std::atomic<TaskBase*> current_ = nullptr;
 

@@ -33,6 +33,7 @@ class MapTask final : public TaskState<std::vector<R>> {
         auto task = TaskRef<TaskBase>::share(*part.task);
         part.task->set_continuation(part);
         submit(std::move(task));
+        this->depends_on(*part.task);  // all go the same way
       }
     } catch (...) {
       // The part that was refused, and those never offered, settle here; only the refused one has

@@ -39,6 +39,15 @@ class WorkerThread;
 
 using Clock = std::chrono::steady_clock;
 
+/// now + time; the end of time where that is later still.
+template <class Rep, class Period>
+Clock::time_point from_now(std::chrono::duration<Rep, Period> time) {
+  const Clock::time_point now = Clock::now();
+  const std::chrono::duration<double> left = Clock::time_point::max() - now;
+  if (std::chrono::duration<double>(time) >= left) return Clock::time_point::max();
+  return now + std::chrono::ceil<Clock::duration>(time);
+}
+
 /// What a task has only when it was given a name or a deadline.
 struct TaskDetails {
   static constexpr std::size_t kNoSlot = std::numeric_limits<std::size_t>::max();
@@ -120,6 +129,8 @@ class INTERPOOL_API TaskBase {
   explicit TaskBase(ExecutorCore* core) noexcept : core_(core) {}
   virtual ~TaskBase();
   virtual void drop_value() noexcept = 0;
+  /// Says that this task waits for `part`, and so for the worker that alone can run it.
+  void depends_on(const TaskBase& part) noexcept { only_worker_ = part.only_worker_; }
   /// The name of the called function, for errors of a task that was given no name.
   [[nodiscard]] virtual const std::string& default_name() const noexcept;
 
