@@ -16,8 +16,8 @@ namespace indexer {
 /// A bounded queue that knows how many producers it has.
 ///
 /// Its end is counted: each producer calls close() once, and the channel has ended when all have *and* it is
-/// empty. There is no "last" message that somebody has to send, and so nobody who could send it too early, twice or
-/// never.
+/// empty. There is no "last" message that somebody has to send, and so nobody who could send it too early,
+/// twice or never.
 ///
 /// Thread safety: any number of threads may call anything. It must outlive them.
 template <class T>
@@ -29,8 +29,8 @@ class Channel {
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
 
-  /// Waits for room, which a receiver makes, and puts the item in. False, with the item left as it was, when the
-  /// channel has been stopped.
+  /// Waits for room, which a receiver makes, and puts the item in. False, with the item left as it was, when
+  /// the channel has been stopped.
   bool send(T&& item) {
     {
       std::unique_lock lock(mutex_);

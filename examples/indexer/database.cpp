@@ -20,12 +20,13 @@ constexpr int kSchema = 1;
 constexpr int kBusyTimeoutMs = 10'000;  // another program's write, or its clean-up of the log
 
 constexpr const char* kCreateTables = R"sql(
-  CREATE TABLE files(id INTEGER PRIMARY KEY, path TEXT UNIQUE NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-                     chunks INTEGER NOT NULL, parsed INTEGER NOT NULL);
-  CREATE TABLE chunks(id INTEGER PRIMARY KEY, file_id INTEGER NOT NULL REFERENCES files(id), name TEXT NOT NULL,
-                      first_line INTEGER NOT NULL, last_line INTEGER NOT NULL, text TEXT NOT NULL,
-                      error TEXT);  -- why its embedding failed, else NULL
-  CREATE TABLE vectors(chunk_id INTEGER PRIMARY KEY REFERENCES chunks(id), data BLOB NOT NULL);  -- little-endian float32
+  CREATE TABLE files(id INTEGER PRIMARY KEY, path TEXT UNIQUE NOT NULL, size INTEGER NOT NULL,
+                     mtime_ns INTEGER NOT NULL, chunks INTEGER NOT NULL, parsed INTEGER NOT NULL);
+  CREATE TABLE chunks(id INTEGER PRIMARY KEY, file_id INTEGER NOT NULL REFERENCES files(id),
+                      name TEXT NOT NULL, first_line INTEGER NOT NULL, last_line INTEGER NOT NULL,
+                      text TEXT NOT NULL, error TEXT);  -- why its embedding failed, else NULL
+  CREATE TABLE vectors(chunk_id INTEGER PRIMARY KEY REFERENCES chunks(id),
+                       data BLOB NOT NULL);             -- little-endian float32
   CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
   CREATE INDEX chunks_by_file ON chunks(file_id);
   CREATE INDEX chunks_failed ON chunks(file_id) WHERE error IS NOT NULL;
@@ -37,14 +38,12 @@ constexpr const char* kCreateTables = R"sql(
     case SQLITE_NOTADB:
       throw UserError(fmt::format("{} is not an index (it is not an SQLite file)", path.string()));
     case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      throw UserError(fmt::format("{} is in use by another program", path.string()));
+    case SQLITE_LOCKED: throw UserError(fmt::format("{} is in use by another program", path.string()));
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
     case SQLITE_READONLY:
       throw UserError(fmt::format("{} cannot be opened: {}", path.string(), error.what()));
-    default:
-      throw;
+    default: throw;
   }
 }
 
@@ -118,12 +117,14 @@ double inner_product(std::span<const float> query, std::span<const std::byte> st
 
 Database::Writing::Writing(SQLite::Database& database)
     : find_file(database, "SELECT id FROM files WHERE path = ?"),
-      delete_vectors(database, "DELETE FROM vectors WHERE chunk_id IN (SELECT id FROM chunks WHERE file_id = ?)"),
+      delete_vectors(database,
+                     "DELETE FROM vectors WHERE chunk_id IN (SELECT id FROM chunks WHERE file_id = ?)"),
       delete_chunks(database, "DELETE FROM chunks WHERE file_id = ?"),
       delete_file(database, "DELETE FROM files WHERE id = ?"),
       insert_file(database, "INSERT INTO files(path, size, mtime_ns, chunks, parsed) VALUES(?, ?, ?, ?, ?)"),
-      insert_chunk(database,
-                   "INSERT INTO chunks(file_id, name, first_line, last_line, text, error) VALUES(?, ?, ?, ?, ?, ?)"),
+      insert_chunk(
+          database,
+          "INSERT INTO chunks(file_id, name, first_line, last_line, text, error) VALUES(?, ?, ?, ?, ?, ?)"),
       insert_vector(database, "INSERT INTO vectors(chunk_id, data) VALUES(?, ?)") {}
 
 Database::Database(SQLite::Database database, Embedder embedder)
@@ -138,7 +139,7 @@ std::unique_ptr<Database> Database::open_for_indexing(const fs::path& path, cons
     }
     // Looked at before anything is changed: it may be somebody else's database.
     if (!is_empty(database)) read_meta(database, path);
-    // NORMAL: a power cut may lose the last files, which the next run does again; it never breaks a transaction.
+    // NORMAL: a power cut may lose the last files, which the next run does again; it breaks no transaction.
     database.exec("PRAGMA journal_mode = WAL");
     database.exec("PRAGMA synchronous = NORMAL");
     database.exec("PRAGMA wal_autocheckpoint = 4000");
@@ -156,8 +157,9 @@ std::unique_ptr<Database> Database::open_for_indexing(const fs::path& path, cons
     }
     Embedder found = read_meta(database, path);
     if (found != embedder) {
-      throw UserError(fmt::format("{} was embedded by '{}' with {} dimensions, and not by '{}' with {}; use another --db",
-                                  path.string(), found.name, found.dimensions, embedder.name, embedder.dimensions));
+      throw UserError(
+          fmt::format("{} was embedded by '{}' with {} dimensions, and not by '{}' with {}; use another --db",
+                      path.string(), found.name, found.dimensions, embedder.name, embedder.dimensions));
     }
     std::unique_ptr<Database> result(new Database(std::move(database), std::move(found)));
     result->writing_.emplace(result->database_);
@@ -183,13 +185,14 @@ std::unique_ptr<Database> Database::open_for_reading(const fs::path& path) {
 
 std::unordered_map<std::string, KnownFile> Database::known_files() {
   std::unordered_map<std::string, KnownFile> files;
-  SQLite::Statement query(database_,
-                          "SELECT path, size, mtime_ns, id IN (SELECT file_id FROM chunks WHERE error IS NOT NULL) "
-                          "FROM files");
+  SQLite::Statement query(database_, R"sql(
+    SELECT path, size, mtime_ns, id IN (SELECT file_id FROM chunks WHERE error IS NOT NULL)
+    FROM files)sql");
   while (query.executeStep()) {
-    files.emplace(query.getColumn(0).getString(), KnownFile{.size = query.getColumn(1).getInt64(),
-                                                           .mtime_ns = query.getColumn(2).getInt64(),
-                                                           .has_failed_embeddings = query.getColumn(3).getInt() != 0});
+    files.emplace(query.getColumn(0).getString(),
+                  KnownFile{.size = query.getColumn(1).getInt64(),
+                            .mtime_ns = query.getColumn(2).getInt64(),
+                            .has_failed_embeddings = query.getColumn(3).getInt() != 0});
   }
   return files;
 }
@@ -281,9 +284,10 @@ std::vector<Hit> Database::search(std::span<const float> query, std::size_t coun
   std::sort(nearest.begin(), nearest.end(), better);
 
   std::vector<Hit> hits;
-  SQLite::Statement details(database_,
-                            "SELECT path, name, first_line, last_line, text FROM chunks JOIN files ON "
-                            "files.id = file_id WHERE chunks.id = ?");
+  SQLite::Statement details(database_, R"sql(
+    SELECT path, name, first_line, last_line, text
+    FROM chunks JOIN files ON files.id = file_id
+    WHERE chunks.id = ?)sql");
   for (const auto& [score, chunk] : nearest) {
     details.bind(1, chunk);
     if (details.executeStep()) {
@@ -314,27 +318,34 @@ Verification Database::verify() {
     if (!query.executeStep()) return;
     const std::int64_t violations = query.getColumn(0).getInt64();
     if (violations > 0) {
-      result.problems.push_back({.what = what, .count = violations, .example = query.getColumn(1).getString()});
+      result.problems.push_back(
+          {.what = what, .count = violations, .example = query.getColumn(1).getString()});
     }
   };
-  const std::string chunk = "coalesce(min('chunk ' || c.id || ', ' || c.name), '')";
-  check("chunks with neither a vector nor an error",
-        "SELECT count(*), " + chunk +
-            " FROM chunks c LEFT JOIN vectors v ON v.chunk_id = c.id WHERE v.chunk_id IS NULL AND c.error IS NULL");
-  check("chunks with a vector and an error",
-        "SELECT count(*), " + chunk + " FROM chunks c JOIN vectors v ON v.chunk_id = c.id WHERE c.error IS NOT NULL");
-  check("vectors without a chunk",
-        "SELECT count(*), coalesce(min('vector of chunk ' || v.chunk_id), '') FROM vectors v LEFT JOIN chunks c ON "
-        "c.id = v.chunk_id WHERE c.id IS NULL");
-  check("vectors of another length than the index's",
-        fmt::format("SELECT count(*), coalesce(min('vector of chunk ' || chunk_id), '') FROM vectors WHERE "
-                    "length(data) <> {}",
-                    embedder_.dimensions * static_cast<std::int64_t>(sizeof(float))));
-  check("files with another number of chunks than they say",
-        "SELECT count(*), coalesce(min(f.path), '') FROM files f WHERE f.chunks <> (SELECT count(*) FROM chunks c WHERE "
-        "c.file_id = f.id)");
-  check("chunks without a file", "SELECT count(*), " + chunk +
-                                     " FROM chunks c LEFT JOIN files f ON f.id = c.file_id WHERE f.id IS NULL");
+  check("chunks with neither a vector nor an error", R"sql(
+    SELECT count(*), coalesce(min('chunk ' || c.id || ', ' || c.name), '')
+    FROM chunks c LEFT JOIN vectors v ON v.chunk_id = c.id
+    WHERE v.chunk_id IS NULL AND c.error IS NULL)sql");
+  check("chunks with a vector and an error", R"sql(
+    SELECT count(*), coalesce(min('chunk ' || c.id || ', ' || c.name), '')
+    FROM chunks c JOIN vectors v ON v.chunk_id = c.id
+    WHERE c.error IS NOT NULL)sql");
+  check("vectors without a chunk", R"sql(
+    SELECT count(*), coalesce(min('the vector of chunk ' || v.chunk_id), '')
+    FROM vectors v LEFT JOIN chunks c ON c.id = v.chunk_id
+    WHERE c.id IS NULL)sql");
+  check("vectors of another length than the index's", R"sql(
+    SELECT count(*), coalesce(min('the vector of chunk ' || chunk_id), '')
+    FROM vectors
+    WHERE length(data) <> 4 * (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'dimensions'))sql");
+  check("files with another number of chunks than they say", R"sql(
+    SELECT count(*), coalesce(min(f.path), '')
+    FROM files f
+    WHERE f.chunks <> (SELECT count(*) FROM chunks c WHERE c.file_id = f.id))sql");
+  check("chunks without a file", R"sql(
+    SELECT count(*), coalesce(min('chunk ' || c.id || ', ' || c.name), '')
+    FROM chunks c LEFT JOIN files f ON f.id = c.file_id
+    WHERE f.id IS NULL)sql");
   return result;
 }
 

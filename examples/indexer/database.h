@@ -18,7 +18,8 @@
 
 namespace indexer {
 
-/// What made the vectors of an index. Those of two embedders say nothing about each other and never share an index.
+/// What made the vectors of an index. Those of two embedders say nothing about each other and never share an
+/// index.
 struct Embedder {
   std::string name;
   std::int64_t dimensions = 0;
@@ -59,15 +60,17 @@ struct Verification {
 
 /// An open index.
 ///
-/// Each file is one transaction, so at every instant, also after a SIGKILL, the index holds whole files only. The
-/// write-ahead log makes such a transaction cheap, and lets others search meanwhile.
+/// Each file is one transaction, so at every instant, also after a SIGKILL, the index holds whole files only.
+/// The write-ahead log makes such a transaction cheap, and lets others search meanwhile.
 ///
-/// Used by one thread at a time. Destroying it closes the file. What SQLite reports comes as SQLite::Exception.
+/// Used by one thread at a time. Destroying it closes the file. What SQLite reports comes as
+/// SQLite::Exception.
 class Database final : public Store {
  public:
-  /// Opens an index to write to it; makes one if there is none. Throws UserError when the file is something else, is of
-  /// another schema or embedder, or cannot be written.
-  static std::unique_ptr<Database> open_for_indexing(const std::filesystem::path& path, const Embedder& embedder);
+  /// Opens an index to write to it; makes one if there is none. Throws UserError when the file is something
+  /// else, is of another schema or embedder, or cannot be written.
+  static std::unique_ptr<Database> open_for_indexing(const std::filesystem::path& path,
+                                                     const Embedder& embedder);
   /// Opens an index to read it. Throws UserError when it is none.
   static std::unique_ptr<Database> open_for_reading(const std::filesystem::path& path);
 
@@ -78,8 +81,8 @@ class Database final : public Store {
   void put(const IndexedFile& file) override;
   void remove(const std::vector<std::string>& paths) override;
 
-  /// The `count` chunks whose vectors are nearest to `query`, best first. The vectors are of length 1, so that the inner
-  /// product is the cosine.
+  /// The `count` chunks whose vectors are nearest to `query`, best first. The vectors are of length 1, so
+  /// that the inner product is the cosine.
   std::vector<Hit> search(std::span<const float> query, std::size_t count);
   /// Checks what must always be true; see the queries.
   Verification verify();
@@ -88,7 +91,8 @@ class Database final : public Store {
   /// The statements of put() and remove(), compiled once.
   struct Writing {
     explicit Writing(SQLite::Database& database);
-    SQLite::Statement find_file, delete_vectors, delete_chunks, delete_file, insert_file, insert_chunk, insert_vector;
+    SQLite::Statement find_file, delete_vectors, delete_chunks, delete_file, insert_file, insert_chunk,
+        insert_vector;
   };
 
   Database(SQLite::Database database, Embedder embedder);

@@ -40,7 +40,8 @@ fs::path checked_directory(const fs::path& directory) {
   std::error_code error;
   const fs::path root = fs::canonical(directory, error);
   if (error) throw UserError(fmt::format("{}: {}", directory.string(), error.message()));
-  if (!fs::is_directory(root, error)) throw UserError(fmt::format("{} is not a directory", directory.string()));
+  if (!fs::is_directory(root, error))
+    throw UserError(fmt::format("{} is not a directory", directory.string()));
   const fs::directory_iterator readable(root, error);
   if (error) throw UserError(fmt::format("{}: {}", directory.string(), error.message()));
   return root;
@@ -60,8 +61,8 @@ milliseconds since(Clock::time_point start) {
 /// Waits for the pipeline's end and does what the signals ask for meanwhile; then ends the executor.
 class Supervisor {
  public:
-  Supervisor(Pipeline& pipeline, interpool::SubinterpreterExecutor& executor, StopControl& stop, Progress& progress,
-             milliseconds drain)
+  Supervisor(Pipeline& pipeline, interpool::SubinterpreterExecutor& executor, StopControl& stop,
+             Progress& progress, milliseconds drain)
       : pipeline_(pipeline), executor_(executor), stop_(stop), progress_(progress), drain_(drain) {}
 
   Shutdown run() {
@@ -91,8 +92,8 @@ class Supervisor {
   void drain() {
     pipeline_.stop_walking();
     const auto files = pipeline_.in_flight();
-    progress_.message(fmt::format("stopping: finishing {} file{} (once more to cancel {})", files, files == 1 ? "" : "s",
-                                  files == 1 ? "it" : "them"));
+    progress_.message(fmt::format("stopping: finishing {} file{} (once more to cancel {})", files,
+                                  files == 1 ? "" : "s", files == 1 ? "it" : "them"));
     wait_until(Urgency::kCancel, started_ + drain_);
   }
 
@@ -104,7 +105,8 @@ class Supervisor {
     return end(kGiveUpAfter);
   }
 
-  /// Settles everything: what is queued is cancelled, what runs has this long. So every stage gets an answer, and ends.
+  /// Settles everything: what is queued is cancelled, what runs has this long. So every stage gets an answer,
+  /// and ends.
   Shutdown end(milliseconds timeout) {
     Shutdown shutdown;
     shutdown.executor = executor_.stop({.drain = milliseconds(0), .timeout = timeout});
@@ -145,7 +147,8 @@ std::vector<std::string> problems_of(const PipelineReport& report, const Shutdow
   return problems;
 }
 
-nlohmann::ordered_json to_json(const PipelineReport& report, const Shutdown& shutdown, double seconds, int exit_code) {
+nlohmann::ordered_json to_json(const PipelineReport& report, const Shutdown& shutdown, double seconds,
+                               int exit_code) {
   const interpool::TaskCounts& tasks = shutdown.executor.tasks;
   return {{"files", report.files},
           {"unchanged", report.unchanged},
@@ -170,11 +173,12 @@ nlohmann::ordered_json to_json(const PipelineReport& report, const Shutdown& shu
 }
 
 std::string summary(const PipelineReport& report, double seconds) {
-  std::string text = fmt::format("{} files indexed, {} unchanged, {} removed, {} failed\n", report.files, report.unchanged,
-                                 report.removed, report.failed);
-  if (report.unparsed > 0) text += fmt::format("{} files did not parse and were cut by lines\n", report.unparsed);
-  text += fmt::format("{} chunks, {} vectors, {} failed embeddings, {:.1f} s\n", report.chunks, report.vectors,
-                      report.failed_embeddings, seconds);
+  std::string text = fmt::format("{} files indexed, {} unchanged, {} removed, {} failed\n", report.files,
+                                 report.unchanged, report.removed, report.failed);
+  if (report.unparsed > 0)
+    text += fmt::format("{} files did not parse and were cut by lines\n", report.unparsed);
+  text += fmt::format("{} chunks, {} vectors, {} failed embeddings, {:.1f} s\n", report.chunks,
+                      report.vectors, report.failed_embeddings, seconds);
   return text;
 }
 
@@ -236,8 +240,8 @@ int run_index(const IndexOptions& options) {
   int exit_code = signal == 0 ? kExitOk : 128 + signal;
   if (!problems.empty()) exit_code = kExitFailed;
   if (signal != 0) {
-    progress.message(fmt::format("stopped by {}: {} files left for the next run", signal == SIGINT ? "SIGINT" : "SIGTERM",
-                                 report.left));
+    progress.message(fmt::format("stopped by {}: {} files left for the next run",
+                                 signal == SIGINT ? "SIGINT" : "SIGTERM", report.left));
   }
   if (options.json) {
     fmt::print("{}\n", to_json(report, shutdown, seconds, exit_code).dump());

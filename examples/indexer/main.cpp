@@ -1,5 +1,5 @@
-// indexer: makes a tree of Python source searchable, in parallel, in one process, and can be stopped at any moment
-// without harm. See options.cpp for its command line, pipeline.h for how it works.
+// indexer: makes a tree of Python source searchable, in parallel, in one process, and can be stopped at any
+// moment without harm. See options.cpp for its command line, pipeline.h for how it works.
 
 #include "options.h"
 #include "user_error.h"

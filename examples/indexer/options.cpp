@@ -2,8 +2,8 @@
 
 #include "user_error.h"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -19,8 +19,8 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kMaxWorkers = 256;
 constexpr double kMaxDrainSeconds = 1e6;
 
-/// The Python files lie beside the executable in a build tree, and in share/ where it is installed. Not in the current
-/// directory, which is the user's and has nothing to do with us.
+/// The Python files lie beside the executable in a build tree, and in share/ where it is installed. Not in
+/// the current directory, which is the user's and has nothing to do with us.
 fs::path find_python_directory(const char* program) {
   std::error_code error;
   fs::path executable = fs::read_symlink("/proc/self/exe", error);
@@ -69,15 +69,15 @@ int run_command_line(int argc, char** argv) {
   CLI::App* index_command = app.add_subcommand("index", "Indexes what is new or changed below DIR");
   index_command->add_option("DIR", index.directory, "The tree to index")->capture_default_str();
   index_command->add_option("--db", index.database, "The index, an SQLite file")->capture_default_str();
-  index_command->add_option("--workers", workers, "Python interpreters that work in parallel")->capture_default_str();
+  index_command->add_option("--workers", workers, "Python interpreters that work in parallel")
+      ->capture_default_str();
   index_command->add_option("--embedder", index.embedder, "What turns text into vectors: hashing")
       ->capture_default_str();
-  index_command
-      ->add_option("--drain", drain, "Seconds that files in flight may take to finish after Ctrl-C")
+  index_command->add_option("--drain", drain, "Seconds that files in flight may take to finish after Ctrl-C")
       ->capture_default_str();
   index_command->add_flag("--json", index.json, "Print the report as one JSON object");
   index_command->add_flag("--quiet", index.quiet, "Print no progress and no summary");
-  index_command->add_option("--store", store)->group("");             // for benchmarks: null
+  index_command->add_option("--store", store)->group("");                        // for benchmarks: null
   index_command->add_option("--python-dir", index.python_directory)->group("");  // for tests
 
   SearchOptions search;

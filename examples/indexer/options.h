@@ -36,8 +36,8 @@ struct VerifyOptions {
   bool json = false;
 };
 
-/// Parses the command line, runs the command, and returns its exit code. Throws UserError for a command line that
-/// makes no sense.
+/// Parses the command line, runs the command, and returns its exit code. Throws UserError for a command line
+/// that makes no sense.
 int run_command_line(int argc, char** argv);
 
 // The commands, each in a file of its own. They return the exit code.

@@ -8,8 +8,8 @@
 namespace indexer {
 namespace {
 
-/// For each worker, how many things may wait between two stages. Two: enough that no stage waits for another that is
-/// only a little late, and few enough that a stop is quick.
+/// For each worker, how many things may wait between two stages. Two: enough that no stage waits for another
+/// that is only a little late, and few enough that a stop is quick.
 constexpr std::size_t kWaitingPerWorker = 2;
 
 interpool::Bytes to_bytes(std::string_view text) {
@@ -23,10 +23,8 @@ bool is_stopped(const interpool::Error& error) {
   switch (error.code()) {
     case interpool::ErrorCode::kCancelled:
     case interpool::ErrorCode::kShutdown:
-    case interpool::ErrorCode::kAbandoned:
-      return true;
-    default:
-      return false;
+    case interpool::ErrorCode::kAbandoned: return true;
+    default: return false;
   }
 }
 
@@ -42,8 +40,8 @@ auto result_of(Call&& call) -> decltype(call().result()) {
 
 }  // namespace
 
-Pipeline::Pipeline(const interpool::Submitter& executor, Store& store, PipelineInput input, ProgressCounts& counts,
-                   Progress& progress, std::function<void()> finished)
+Pipeline::Pipeline(const interpool::Submitter& executor, Store& store, PipelineInput input,
+                   ProgressCounts& counts, Progress& progress, std::function<void()> finished)
     : tasks_(executor),
       store_(store),
       input_(std::move(input)),
@@ -190,7 +188,8 @@ void Pipeline::embed_stage() {
       file.embeddings = std::move(*result);
     } else {
       // The file is searched for by nobody yet, but it is in the index, and the next run tries again.
-      const std::string why = result ? "the embedder returned another number of vectors" : result.error().message();
+      const std::string why =
+          result ? "the embedder returned another number of vectors" : result.error().message();
       file.embeddings.assign(chunks, Embedding{.vector = {}, .error = why});
     }
     ++embedded_passage_.sent;

@@ -25,9 +25,9 @@
 
 namespace indexer {
 
-/// What went into a channel, what came out, and what was taken out or turned away when the pipeline was cancelled;
-/// each counted by the thread that had it in its hands, not by the channel. At the end
-/// sent = received + dropped, or something was lost.
+/// What went into a channel, what came out, and what was taken out or turned away when the pipeline was
+/// cancelled; each counted by the thread that had it in its hands, not by the channel. At the end sent =
+/// received + dropped, or something was lost.
 struct Passage {
   std::atomic<std::uint64_t> sent{0};
   std::atomic<std::uint64_t> received{0};
@@ -59,19 +59,20 @@ struct PipelineInput {
 
 /// The stages, and the threads that carry things between them.
 ///
-/// The walk and the store are a thread each. Chunking and embedding happen in Python, in the executor's workers; as many
-/// C++ threads as there are workers wait for each of the two, so that a worker that finishes a call finds the next one
-/// queued. Every channel is bounded: a slow store slows down the walk, not the machine.
+/// The walk and the store are a thread each. Chunking and embedding happen in Python, in the executor's
+/// workers; as many C++ threads as there are workers wait for each of the two, so that a worker that finishes
+/// a call finds the next one queued. Every channel is bounded: a slow store slows down the walk, not the
+/// machine.
 ///
-/// It ends by itself when all is done. Two things end it sooner: stop_walking(), after which what is in flight is
-/// finished, and cancel(), after which only what runs is. It must be destroyed before the executor and the store; that
-/// cancels and waits for what runs.
+/// It ends by itself when all is done. Two things end it sooner: stop_walking(), after which what is in
+/// flight is finished, and cancel(), after which only what runs is. It must be destroyed before the executor
+/// and the store; that cancels and waits for what runs.
 ///
 /// Thread safety: one thread makes, asks and destroys it.
 class Pipeline {
  public:
-  /// Starts the threads. `finished` is called once, on one of them, when there is nothing more to wait for; `progress`
-  /// gets the messages about files that failed.
+  /// Starts the threads. `finished` is called once, on one of them, when there is nothing more to wait for;
+  /// `progress` gets the messages about files that failed.
   Pipeline(const interpool::Submitter& executor, Store& store, PipelineInput input, ProgressCounts& counts,
            Progress& progress, std::function<void()> finished);
   Pipeline(const Pipeline&) = delete;
@@ -115,7 +116,7 @@ class Pipeline {
 
   Passage files_passage_;
   Passage batches_passage_;
-  Passage chunks_passage_;   // the chunks in those batches
+  Passage chunks_passage_;  // the chunks in those batches
   Passage embedded_passage_;
   Passage vectors_passage_;  // the vectors, and errors in place of vectors, in those
 
@@ -125,7 +126,7 @@ class Pipeline {
   std::atomic<std::uint64_t> failed_{0};
   // Files that a stage received and did not send on.
   std::atomic<std::uint64_t> unreadable_{0};
-  std::atomic<std::uint64_t> not_chunked_{0};   // cancelled, as the next two
+  std::atomic<std::uint64_t> not_chunked_{0};  // cancelled, as the next two
   std::atomic<std::uint64_t> not_embedded_{0};
   std::atomic<std::uint64_t> not_stored_{0};
 

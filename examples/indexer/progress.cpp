@@ -48,8 +48,8 @@ std::string Progress::bar() const {
   const auto done = counts_.done.load();
   const auto found = counts_.found.load();
   const auto filled = found == 0 ? 0 : static_cast<std::size_t>(kBarWidth * done / found);
-  return fmt::format("[{:<{}}] {}/{} files  {:.0f} chunks/s  {} left", std::string(filled, '#'), kBarWidth, done, found,
-                     chunks_per_second(), time_left());
+  return fmt::format("[{:<{}}] {}/{} files  {:.0f} chunks/s  {} left", std::string(filled, '#'), kBarWidth,
+                     done, found, chunks_per_second(), time_left());
 }
 
 std::string Progress::line() const {

@@ -17,8 +17,8 @@ struct ProgressCounts {
   std::atomic<std::uint64_t> chunks{0};
 };
 
-/// Writes to stderr: on a terminal a bar in place, else a plain line now and then; and messages, which the bar makes
-/// room for.
+/// Writes to stderr: on a terminal a bar in place, else a plain line now and then; and messages, which the
+/// bar makes room for.
 ///
 /// Thread safety: any thread may call anything. Destruction takes the bar away.
 class Progress {

@@ -34,7 +34,8 @@ std::string_view first_line(std::string_view text) { return text.substr(0, text.
 
 void print(const std::vector<Hit>& hits) {
   for (const Hit& hit : hits) {
-    fmt::print("{}:{}-{}  {:.3f}  {}\n", hit.path, hit.first_line, hit.last_line, hit.score, first_line(hit.text));
+    fmt::print("{}:{}-{}  {:.3f}  {}\n", hit.path, hit.first_line, hit.last_line, hit.score,
+               first_line(hit.text));
   }
 }
 
@@ -64,9 +65,9 @@ int run_search(const SearchOptions& options) {
   // The query must be embedded as the chunks were.
   const auto [name, dimensions] = tasks.describe().get();
   if (database->embedder() != Embedder{.name = name, .dimensions = dimensions}) {
-    throw UserError(fmt::format("{} was embedded by '{}' with {} dimensions, which this version cannot search",
-                                options.database.string(), database->embedder().name,
-                                database->embedder().dimensions));
+    throw UserError(
+        fmt::format("{} was embedded by '{}' with {} dimensions, which this version cannot search",
+                    options.database.string(), database->embedder().name, database->embedder().dimensions));
   }
   const std::vector<float> query = to_floats(tasks.embed_query(options.query).get());
   if (std::all_of(query.begin(), query.end(), [](float value) { return value == 0; })) {

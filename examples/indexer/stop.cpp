@@ -17,8 +17,8 @@ sigset_t stop_signals() {
   return set;
 }
 
-/// The third signal: whoever sends it has waited long enough. The database is consistent at every instant, so there is
-/// nothing to save; and exit() would run destructors under threads that are still at work.
+/// The third signal: whoever sends it has waited long enough. The database is consistent at every instant, so
+/// there is nothing to save; and exit() would run destructors under threads that are still at work.
 [[noreturn]] void leave_now(int signal) {
   constexpr std::string_view kMessage = "leaving now\n";
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kMessage.data(), kMessage.size());
@@ -80,8 +80,8 @@ int StopControl::signal() const {
 
 bool StopControl::wait_for(std::chrono::milliseconds time, const std::function<bool()>& wake) {
   const auto deadline = std::chrono::steady_clock::now() + time;
-  // `wake` may take other locks, and ours, so it is not called under ours; and changes are counted, so that none is
-  // missed between looking and sleeping.
+  // `wake` may take other locks, and ours, so it is not called under ours; and changes are counted, so that
+  // none is missed between looking and sleeping.
   for (;;) {
     std::unique_lock lock(mutex_);
     const auto seen = changes_;

@@ -18,9 +18,9 @@ enum class Urgency {
 
 /// Turns SIGINT and SIGTERM into a request that the program looks at when it suits.
 ///
-/// The signals are blocked, in the thread that makes this object and in all that are started later, and a thread of
-/// its own waits for them. So no handler interrupts anything, and what is done about a signal is ordinary code.
-/// Make it before any other thread.
+/// The signals are blocked, in the thread that makes this object and in all that are started later, and a
+/// thread of its own waits for them. So no handler interrupts anything, and what is done about a signal is
+/// ordinary code. Make it before any other thread.
 ///
 /// Thread safety: any thread may call anything.
 class StopControl {
@@ -41,8 +41,8 @@ class StopControl {
   /// Something that a waiting thread may look for has happened.
   void notify();
 
-  /// Closes the books: the signal that decides the exit code, or 0. Later ones change nothing, so that the report and
-  /// the exit code agree.
+  /// Closes the books: the signal that decides the exit code, or 0. Later ones change nothing, so that the
+  /// report and the exit code agree.
   int decide();
 
  private:
@@ -51,7 +51,7 @@ class StopControl {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  int count_ = 0;         // guarded by mutex_, as all below
+  int count_ = 0;  // guarded by mutex_, as all below
   int first_signal_ = 0;
   unsigned long changes_ = 0;
   bool decided_ = false;

@@ -13,8 +13,8 @@ namespace indexer {
 namespace {
 
 void print(const Verification& result) {
-  fmt::print("{} files, {} chunks, {} vectors, {} failed embeddings\n", result.files, result.chunks, result.vectors,
-             result.failed_embeddings);
+  fmt::print("{} files, {} chunks, {} vectors, {} failed embeddings\n", result.files, result.chunks,
+             result.vectors, result.failed_embeddings);
   for (const Problem& problem : result.problems) {
     fmt::print("{} {}, for example {}\n", problem.count, problem.what, problem.example);
   }
@@ -26,12 +26,10 @@ void print_json(const Verification& result, int exit_code) {
   for (const Problem& problem : result.problems) {
     problems.push_back({{"what", problem.what}, {"count", problem.count}, {"example", problem.example}});
   }
-  const nlohmann::ordered_json report = {{"files", result.files},
-                                         {"chunks", result.chunks},
-                                         {"vectors", result.vectors},
-                                         {"failed_embeddings", result.failed_embeddings},
-                                         {"problems", std::move(problems)},
-                                         {"exit_code", exit_code}};
+  const nlohmann::ordered_json report = {
+      {"files", result.files},           {"chunks", result.chunks},
+      {"vectors", result.vectors},       {"failed_embeddings", result.failed_embeddings},
+      {"problems", std::move(problems)}, {"exit_code", exit_code}};
   // What is wrong with an index may be its text.
   fmt::print("{}\n", report.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }

@@ -90,8 +90,8 @@ WalkResult walk(const fs::path& root, const std::unordered_map<std::string, Know
     }
     FoundFile file{.path = path, .size = info.st_size, .mtime_ns = mtime_ns(info)};
     const auto before = known.find(path);
-    if (before != known.end() && before->second.size == file.size && before->second.mtime_ns == file.mtime_ns &&
-        !before->second.has_failed_embeddings) {
+    if (before != known.end() && before->second.size == file.size &&
+        before->second.mtime_ns == file.mtime_ns && !before->second.has_failed_embeddings) {
       ++result.unchanged;
     } else {
       result.to_index.push_back(std::move(file));

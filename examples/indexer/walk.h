@@ -29,8 +29,8 @@ struct WalkResult {
 
 using FailedPath = std::function<void(std::string_view path, std::string_view reason)>;
 
-/// Looks at each *.py below `root`, an absolute path. Hidden files and directories are left out; links to directories
-/// are not followed, since they may lead in circles.
+/// Looks at each *.py below `root`, an absolute path. Hidden files and directories are left out; links to
+/// directories are not followed, since they may lead in circles.
 WalkResult walk(const std::filesystem::path& root, const std::unordered_map<std::string, KnownFile>& known,
                 const std::stop_token& stop, const FailedPath& failed);
 

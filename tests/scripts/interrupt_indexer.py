@@ -18,6 +18,7 @@ import time
 from indexer_support import HANG, arguments, check, check_report, index, main, rows, standard_library, verify
 
 RUN_SECONDS = 1.5  # what an undisturbed run is made to take, about
+FEWEST_FILES = 200  # many times what is in flight, which is always finished
 PARTIAL_SHARE = 0.6  # of the runs must have done some files, and not all
 COMPLETE_EVERY = 20
 DRAIN = 30
@@ -72,7 +73,7 @@ def make_tree(indexer, source, directory):
     random.Random(1).shuffle(files)  # large and small ones, the same each time
     db = os.path.join(os.path.dirname(directory), "calibration.db")
     made = 0
-    wanted = 60
+    wanted = FEWEST_FILES
     while True:
         for number in range(made, wanted):
             path = files[number % len(files)]
@@ -93,7 +94,7 @@ def make_tree(indexer, source, directory):
 
 
 def interrupt(indexer, directory, db, delay):
-    """One run, interrupted that long after "ready". Its report, and how long it took from the signal to the end."""
+    """One run, interrupted that long after "ready". Its report, and how long it took: in all, and from the signal on."""
     run = Run(indexer, directory, db)
     time.sleep(delay)
     interrupted = time.monotonic()
@@ -108,7 +109,7 @@ def interrupt(indexer, directory, db, delay):
     report = json.loads(output)
     check_report(report)
     check(report["exit_code"] == code, f"exit code {code}, and the report says another; {said}")
-    return report, took
+    return report, run.seconds, took
 
 
 def histogram(title, values, low, high, unit):
@@ -139,12 +140,13 @@ def check_interrupts(options, temporary):
         db = os.path.join(temporary, f"{number}.db")
         delay = dice.uniform(0, seconds)
         try:
-            report, took = interrupt(options.indexer, directory, db, delay)
+            report, lasted, took = interrupt(options.indexer, directory, db, delay)
             verified = verify(options.indexer, db)
             check(verified["files"] == report["files"], f"the index has {verified['files']} files, the report: {report}")
             if report["exit_code"] == 0:
                 # The run was over, all of it, before the signal came. It says nothing about signals.
                 too_late += 1
+                seconds = (seconds + lasted) / 2  # the machine has become faster, so to speak
                 check(report["files"] == files, f"exit code 0, and not all files are done: {report}")
                 check(too_late <= options.runs, "most runs are over before they are interrupted")
             else:

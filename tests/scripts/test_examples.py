@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""Runs the examples and checks exit status and output: test_examples.py QUICKSTART CUSTOM_HOST PLUGIN_HOST
+
+Each argument is the path of that example's executable. Each one ends by itself, with 0, having written exactly
+what is expected to stdout and nothing to stderr (where the library's warnings would be).
+"""
+
+import os
+import subprocess
+import sys
+
+EXPECTED = {
+    "quickstart": """\
+sqrt(2) = 1.414214
+json = {"answer": 42}
+ValueError: invalid literal for int() with base 10: 'forty-two'
+1
+2
+3
+""",
+    "custom_host": """\
+adopted: yes
+workers: 10, worker
+main lane sees: 499500
+stopped: 6 of 6 tasks completed
+program: program, 499500
+finalized: 0
+""",
+    "plugin_host": """\
+sub-interpreter: "\\u00fc"
+main interpreter: "\\u00fc"
+""",
+}
+
+# A run that hangs has failed; how long a run takes is no concern here.
+HANGS_AFTER = 120
+
+
+def run(path, working_directory):
+    name = os.path.basename(path)
+    # Another environment than the developer's: the examples find their Python without help.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    try:
+        done = subprocess.run([path], capture_output=True, text=True, errors="replace", cwd=working_directory,
+                              env=environment, stdin=subprocess.DEVNULL, timeout=HANGS_AFTER)
+    except subprocess.TimeoutExpired as error:
+        return [f"hangs; stdout so far: {error.stdout!r}, stderr: {error.stderr!r}"]
+    problems = []
+    if done.returncode < 0:
+        problems.append(f"died by signal {-done.returncode}")
+    elif done.returncode != 0:
+        problems.append(f"exit status {done.returncode}, not 0")
+    if done.stdout != EXPECTED[name]:
+        problems.append(f"stdout is\n{done.stdout}instead of\n{EXPECTED[name]}")
+    if done.stderr:
+        problems.append(f"stderr is not empty:\n{done.stderr}")
+    return problems
+
+
+def main(paths):
+    names = [os.path.basename(path) for path in paths]
+    if sorted(names) != sorted(EXPECTED):
+        print(f"usage: test_examples.py with the paths of {', '.join(sorted(EXPECTED))}; given: {names}",
+              file=sys.stderr)
+        return 2
+    failed = False
+    for path in paths:
+        # From the root too: nothing depends on where the program is started.
+        for directory in (None, "/"):
+            problems = run(os.path.abspath(path), directory)
+            where = directory or "here"
+            print(f"{os.path.basename(path)} in {where}: {'ok' if not problems else 'FAILED'}")
+            for problem in problems:
+                print(f"  {problem}")
+            failed = failed or bool(problems)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
