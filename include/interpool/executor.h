@@ -344,7 +344,7 @@ template <class R, class Task, class... Args>
 std::pair<Future<R>, TaskRef<TaskBase>> make_task(Args&&... args) {
   static_assert(!std::is_reference_v<R>, "interpool: a task returns a value, not a reference");
   auto* task = new Task(std::forward<Args>(args)...);
-  task->add_ref();
+  task->add_first_ref();
   return {FutureAccess<R>::make(TaskRef<TaskState<R>>(task)), TaskRef<TaskBase>(task)};
 }
 

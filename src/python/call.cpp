@@ -4,7 +4,7 @@
 #include "python/encoder.h"
 #include "python/error_capture.h"
 
-#include <array>
+#include <algorithm>
 #include <memory>
 
 namespace interpool::python {
@@ -23,62 +23,35 @@ Failure conversion_failure(const ErrorContext& context) noexcept {
   }
 }
 
+/// Reads a call's result, if it is wanted. `context` makes an ErrorContext, and is called on errors only.
+template <class Context>
 Failure decode_result(PyObject* result, detail::DecodeThunk decode, void* storage,
-                      const ErrorContext& context) noexcept {
+                      const Context& context) noexcept {
   if (decode == nullptr) return nullptr;
   try {
     PythonDecoder decoder(result);
     decode(decoder, storage);
     return nullptr;
   } catch (...) {
-    return conversion_failure(context);
+    return conversion_failure(context());
   }
 }
 
-/// The arguments of one call, and the slot in front of them that PyObject_Vectorcall may use.
-class Arguments {
- public:
-  explicit Arguments(std::size_t count) : count_(count) {
-    if (count > kInline) more_ = std::make_unique<PyObject*[]>(count + 1);
-  }
-  ~Arguments() {
-    for (std::size_t i = 0; i < filled_; ++i) Py_DECREF(slots()[i]);
-  }
-  Arguments(const Arguments&) = delete;
-  Arguments& operator=(const Arguments&) = delete;
-
-  [[nodiscard]] PyObject** slots() noexcept { return (more_ ? more_.get() : inline_.data()) + 1; }
-  void encode(const detail::EncodeThunk& thunk, const void* args) {
-    PythonEncoder encoder(slots(), count_);
-    thunk.encode(encoder, args);
-    encoder.finish();
-    filled_ = count_;
-  }
-
- private:
-  static constexpr std::size_t kInline = 8;
-  std::size_t count_;
-  std::size_t filled_ = 0;
-  std::array<PyObject*, kInline + 1>
-      inline_;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by encode
-  std::unique_ptr<PyObject*[]> more_;
-};
-
 Failure run(detail::InterpreterHandle& interpreter, std::string_view text, const char* file, int start,
-            const std::string& task_name, detail::DecodeThunk decode, void* storage) noexcept {
+            TaskName task_name, detail::DecodeThunk decode, void* storage) noexcept {
   try {
-    const ErrorContext context{.task = task_name, .interpreter = interpreter.id()};
+    const auto context = [&] { return ErrorContext{.task = task_name(), .interpreter = interpreter.id()}; };
     if (text.find('\0') != std::string_view::npos) {
-      return std::make_shared<const UsageError>("Python code cannot contain a NUL character", context);
+      return std::make_shared<const UsageError>("Python code cannot contain a NUL character", context());
     }
     PyObject* names = interpreter.main_namespace();
-    if (names == nullptr) return take_error(context);
+    if (names == nullptr) return take_error(context());
     // eval() in Python forgives leading blanks, too.
     if (start == Py_eval_input) text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
     const Object code = Object::take(Py_CompileString(std::string(text).c_str(), file, start));
-    if (!code) return take_error(context);
+    if (!code) return take_error(context());
     const Object result = Object::take(PyEval_EvalCode(code.get(), names, names));
-    if (!result) return take_error(context);
+    if (!result) return take_error(context());
     return decode_result(result.get(), decode, storage, context);
   } catch (...) {
     return detail::current_failure({});
@@ -88,42 +61,35 @@ Failure run(detail::InterpreterHandle& interpreter, std::string_view text, const
 }  // namespace
 
 Failure call(detail::InterpreterHandle& interpreter, const detail::FunctionEntry& function,
-             const std::string& task_name, detail::EncodeThunk encode, const void* args,
-             detail::DecodeThunk decode, void* storage) noexcept {
+             TaskName task_name, detail::EncodeThunk encode, const void* args, detail::DecodeThunk decode,
+             void* storage) noexcept {
   // Only an error needs the names.
-  const auto context = [&] { return ErrorContext{.task = task_name, .interpreter = interpreter.id()}; };
+  const auto context = [&] { return ErrorContext{.task = task_name(), .interpreter = interpreter.id()}; };
   try {
-    const Object callee = interpreter.function(function);
-    if (!callee) return take_error(context());
-    Arguments arguments(encode.count);
+    PyObject* callee = interpreter.function(function);
+    if (callee == nullptr) return take_error(context());
+    PythonEncoder arguments(encode.count);
     try {
-      arguments.encode(encode, args);
+      encode.encode(arguments, args);
+      arguments.finish();
     } catch (...) {
       return conversion_failure(context());
     }
     const Object result = Object::take(PyObject_Vectorcall(
-        callee.get(), arguments.slots(), encode.count | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+        callee, arguments.slots(), encode.count | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
     if (!result) return take_error(context());
-    if (decode == nullptr) return nullptr;
-    try {
-      PythonDecoder decoder(result.get());
-      decode(decoder, storage);
-      return nullptr;
-    } catch (...) {
-      return conversion_failure(context());
-    }
+    return decode_result(result.get(), decode, storage, context);
   } catch (...) {
     return detail::current_failure({});
   }
 }
 
-Failure eval(detail::InterpreterHandle& interpreter, std::string_view expression,
-             const std::string& task_name, detail::DecodeThunk decode, void* storage) noexcept {
+Failure eval(detail::InterpreterHandle& interpreter, std::string_view expression, TaskName task_name,
+             detail::DecodeThunk decode, void* storage) noexcept {
   return run(interpreter, expression, "<eval>", Py_eval_input, task_name, decode, storage);
 }
 
-Failure exec(detail::InterpreterHandle& interpreter, std::string_view code,
-             const std::string& task_name) noexcept {
+Failure exec(detail::InterpreterHandle& interpreter, std::string_view code, TaskName task_name) noexcept {
   return run(interpreter, code, "<exec>", Py_file_input, task_name, nullptr, nullptr);
 }
 

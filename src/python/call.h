@@ -2,6 +2,7 @@
 #pragma once
 
 #include "interpool/detail/call.h"
+#include "interpool/detail/function_ref.h"
 #include "python/interpreter.h"
 
 #include <string>
@@ -9,14 +10,16 @@
 
 namespace interpool::python {
 
+/// Asked for the name of the task only when there is an error to tell.
+using TaskName = detail::FunctionRef<std::string()>;
+
 // Null is success, and the result has been decoded into `storage`.
 
 Failure call(detail::InterpreterHandle& interpreter, const detail::FunctionEntry& function,
-             const std::string& task_name, detail::EncodeThunk encode, const void* args,
+             TaskName task_name, detail::EncodeThunk encode, const void* args, detail::DecodeThunk decode,
+             void* storage) noexcept;
+Failure eval(detail::InterpreterHandle& interpreter, std::string_view expression, TaskName task_name,
              detail::DecodeThunk decode, void* storage) noexcept;
-Failure eval(detail::InterpreterHandle& interpreter, std::string_view expression,
-             const std::string& task_name, detail::DecodeThunk decode, void* storage) noexcept;
-Failure exec(detail::InterpreterHandle& interpreter, std::string_view code,
-             const std::string& task_name) noexcept;
+Failure exec(detail::InterpreterHandle& interpreter, std::string_view code, TaskName task_name) noexcept;
 
 }  // namespace interpool::python

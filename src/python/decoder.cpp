@@ -65,9 +65,14 @@ Object PythonDecoder::as_int() const {
 }
 
 std::int64_t PythonDecoder::get_int() {
+  if (PyLong_Check(object_) != 0) return to_int(object_);
   const Object number = as_int();
+  return to_int(number.get());
+}
+
+std::int64_t PythonDecoder::to_int(PyObject* number) const {
   int overflow = 0;
-  const long long value = PyLong_AsLongLongAndOverflow(number.get(), &overflow);
+  const long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
   if (overflow != 0) fail("an int that does not fit into a signed 64-bit integer");
   if (value == -1 && PyErr_Occurred() != nullptr) fail_raised();
   return value;

@@ -32,6 +32,7 @@ class PythonDecoder final : public Decoder {
   /// Fails with the Python exception that is set.
   [[noreturn]] void fail_raised() const;
   void check_depth() const;
+  [[nodiscard]] std::int64_t to_int(PyObject* number) const;
   /// The object as an int, or a failure.
   [[nodiscard]] Object as_int() const;
   template <class Get>

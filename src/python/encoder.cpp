@@ -8,19 +8,15 @@
 
 namespace interpool::python {
 
-PythonEncoder::~PythonEncoder() {
+void PythonEncoder::drop_frames() noexcept {
   for (const Frame& frame : frames_) {
     Py_XDECREF(frame.key);
     Py_DECREF(frame.container);
   }
-  if (finished_) return;
-  for (std::size_t i = 0; i < next_; ++i) Py_DECREF(slots_[i]);
 }
 
-void PythonEncoder::finish() {
-  if (!frames_.empty()) fail("its Converter left a container open");
-  if (next_ != count_) fail("its Converter wrote no value");
-  finished_ = true;
+void PythonEncoder::fail_unfinished() {
+  fail(frames_.empty() ? "its Converter wrote no value" : "its Converter left a container open");
 }
 
 void PythonEncoder::put_str(std::string_view utf8) {
@@ -70,12 +66,12 @@ void PythonEncoder::end() {
   put(container);
 }
 
-void PythonEncoder::put(PyObject* object) {
+void PythonEncoder::put_slowly(PyObject* object) {
   Object owned = Object::take(object);
   if (!owned) fail_raised();
   if (frames_.empty()) {
     if (next_ == count_) fail("its Converter wrote more than one value");
-    slots_[next_++] = owned.release();
+    slots()[next_++] = owned.release();
     return;
   }
   Frame& frame = frames_.back();

@@ -1,25 +1,35 @@
-// Python objects as the target of an Encoder.
+// Python objects as the target of an Encoder: the arguments of a call.
 #pragma once
 
 #include "interpool/convert.h"
 #include "python/cpython.h"
 
+#include <memory>
 #include <vector>
 
 namespace interpool::python {
 
-/// Makes Python objects, under the GIL, and puts them into an array: the arguments of a call.
+/// Makes the arguments of one call, under the GIL, and owns them: the references it has made die with
+/// it, under the same GIL.
 class PythonEncoder final : public Encoder {
  public:
-  /// `slots` takes `count` new references; the encoder drops those it has made if it is destroyed
-  /// before finish().
-  PythonEncoder(PyObject** slots, std::size_t count) noexcept : slots_(slots), count_(count) {}
-  ~PythonEncoder();
+  /// For `count` arguments.
+  explicit PythonEncoder(std::size_t count) : count_(count) {
+    if (count > kInline) more_ = std::make_unique<PyObject*[]>(count + 1);
+  }
+  ~PythonEncoder() {
+    if (!frames_.empty()) drop_frames();
+    for (std::size_t i = 0; i < next_; ++i) Py_DECREF(slots()[i]);
+  }
   PythonEncoder(const PythonEncoder&) = delete;
   PythonEncoder& operator=(const PythonEncoder&) = delete;
 
-  /// Everything announced has been written; the references belong to the caller now.
-  void finish();
+  /// Checks that all that was announced has been written.
+  void finish() {
+    if (!frames_.empty() || next_ != count_) fail_unfinished();
+  }
+  /// The arguments, once finished. There is room for one more in front, as PyObject_Vectorcall likes it.
+  [[nodiscard]] PyObject** slots() noexcept { return (more_ ? more_.get() : inline_) + 1; }
 
   void put_none() override { put(Py_NewRef(Py_None)); }
   void put_bool(bool value) override { put(Py_NewRef(value ? Py_True : Py_False)); }
@@ -44,16 +54,26 @@ class PythonEncoder final : public Encoder {
 
   void begin(Kind kind, std::size_t size, PyObject* container);
   /// Takes over `object`; null: a Python exception is set, which becomes a ConversionError.
-  void put(PyObject* object);
+  void put(PyObject* object) {
+    if (object != nullptr && frames_.empty() && next_ < count_) {
+      slots()[next_++] = object;  // an argument that is no container: the common case, and a fast one
+    } else {
+      put_slowly(object);
+    }
+  }
+  void put_slowly(PyObject* object);
+  void drop_frames() noexcept;
+  [[noreturn]] void fail_unfinished();
   [[noreturn]] void fail_raised();
   [[noreturn]] void fail(std::string reason);
   [[nodiscard]] std::string path() const;
 
-  PyObject** slots_;
-  std::size_t count_;
-  std::size_t next_ = 0;
-  bool finished_ = false;
+  static constexpr std::size_t kInline = 8;
+  const std::size_t count_;
+  std::size_t next_ = 0;  // arguments made
   std::vector<Frame> frames_;
+  std::unique_ptr<PyObject*[]> more_;
+  PyObject* inline_[kInline + 1];  // NOLINT(*-member-init): written before it is read
 };
 
 }  // namespace interpool::python

@@ -12,11 +12,8 @@
 
 namespace interpool::detail {
 
-python::Object InterpreterHandle::function(const FunctionEntry& entry) {
+PyObject* InterpreterHandle::look_up(const FunctionEntry& entry) {
   using python::Object;
-  if (entry.id < functions_.size() && functions_[entry.id] != nullptr)
-    return Object::share(functions_[entry.id]);
-
   const std::string_view name = entry.name;
   const std::size_t colon = name.find(':');
   Object object = Object::take(PyImport_ImportModule(std::string(name.substr(0, colon)).c_str()));
@@ -26,11 +23,11 @@ python::Object InterpreterHandle::function(const FunctionEntry& entry) {
         PyObject_GetAttrString(object.get(), std::string(name.substr(from, dot - from)).c_str()));
     from = dot + 1;
   }
-  if (!object) return object;
+  if (!object) return nullptr;
   // Another thread of this interpreter may have been faster while the import gave up the GIL.
   if (functions_.size() <= entry.id) functions_.resize(entry.id + 1, nullptr);
-  if (functions_[entry.id] == nullptr) functions_[entry.id] = Py_NewRef(object.get());
-  return object;
+  if (functions_[entry.id] == nullptr) functions_[entry.id] = object.release();
+  return functions_[entry.id];
 }
 
 PyObject* InterpreterHandle::main_namespace() {

@@ -33,14 +33,20 @@ class InterpreterHandle {
   /// The names that function() is asked for come from here.
   [[nodiscard]] FunctionTable& table() const noexcept { return table_; }
 
-  /// The function, looked up (its module imported) at the first call; null: an exception is set.
-  python::Object function(const FunctionEntry& entry);
+  /// The function, borrowed until clear(), looked up (its module imported) at the first call; null: an
+  /// exception is set.
+  PyObject* function(const FunctionEntry& entry) {
+    if (entry.id < functions_.size() && functions_[entry.id] != nullptr) return functions_[entry.id];
+    return look_up(entry);
+  }
   /// The dict of `__main__`, borrowed; null: an exception is set.
   PyObject* main_namespace();
   /// Drops every reference into the interpreter, before its end.
   void clear() noexcept;
 
  private:
+  PyObject* look_up(const FunctionEntry& entry);
+
   PyInterpreterState* const state_;
   const std::int64_t id_;
   FunctionTable& table_;

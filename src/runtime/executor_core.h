@@ -110,8 +110,8 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   std::vector<std::shared_ptr<WorkerThread>> workers_;  // pinned first, then pooled
 
   // Self-synchronised.
-  Admission admission_;
-  const std::shared_ptr<Journal> journal_ = std::make_shared<Journal>();
+  alignas(64) Admission admission_;  // written by submitters with each task
+  alignas(64) const std::shared_ptr<Journal> journal_ = std::make_shared<Journal>();
   std::atomic<bool> searching_ = false;                   // one of the workers searches; see WorkerThread
   std::atomic<std::uint64_t> accepted_elsewhere_ = 0;     // by the main lane's queue
   std::atomic<std::uint64_t> settled_elsewhere_[5] = {};  // by Outcome: by third parties and on the main lane

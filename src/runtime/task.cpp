@@ -67,22 +67,9 @@ void TaskBase::set_continuation(Continuation& next) noexcept {
   if (phase(state) >= kValue) next.upstream_settled();
 }
 
-bool TaskBase::settle_run(Failure failure) noexcept {
-  if (failure) {
-    if (!begin_settling(kRunning)) return false;
-    settle_failure(std::move(failure));
-    return true;
-  }
-  std::uint32_t state = state_.load(std::memory_order_relaxed);
-  do {
-    if (phase(state) != kRunning) {
-      drop_value();
-      return false;
-    }
-    // release: the value. acquire: the continuation that the flag announces.
-  } while (!state_.compare_exchange_weak(state, (state & ~kPhaseMask) | kValue, std::memory_order_acq_rel,
-                                         std::memory_order_relaxed));
-  announce(state);
+bool TaskBase::settle_run_failure(Failure&& failure) noexcept {
+  if (!begin_settling(kRunning)) return false;
+  settle_failure(std::move(failure));
   return true;
 }
 

@@ -14,7 +14,9 @@ TaskQueue::~TaskQueue() {
 }
 
 TaskQueue::Seat TaskQueue::add_seat(const WorkerThread& worker, Parker& parker, std::size_t group) {
-  const MutexLock lock(inbox_mutex_);
+  const MutexLock outbox_lock(outbox_mutex_);
+  const MutexLock inbox_lock(inbox_mutex_);
+  held_.push_back(nullptr);
   if (group >= groups_.size()) groups_.resize(group + 1);
   ++groups_[group].seats;
   seats_.push_back({.worker = &worker, .parker = &parker, .group = group});
@@ -109,8 +111,9 @@ void TaskQueue::wake_submitters() {
   }
 }
 
-TaskBase* TaskQueue::take() {
+TaskBase* TaskQueue::take(Seat seat) {
   TaskBase* task = nullptr;
+  TaskBase* previous = nullptr;
   Parker* to_wake = nullptr;
   {
     const MutexLock outbox_lock(outbox_mutex_);
@@ -119,20 +122,37 @@ TaskBase* TaskQueue::take() {
       outbox_ = std::exchange(inbox_, {});
     }
     task = outbox_.first;
-    if (task == nullptr) return nullptr;
-    outbox_.first = task->next_;
-    (outbox_.first == nullptr ? outbox_.last : outbox_.first->previous_) = nullptr;
-    task->queued_ = false;
-    count_taken();
-    // relaxed: whoever sits down looks into the queue first, under both mutexes, so a worker that is
-    // missed here sees the tasks itself.
-    if (wakeable_groups_.load(std::memory_order_relaxed) != 0 && maybe_work()) {
-      const MutexLock inbox_lock(inbox_mutex_);
-      to_wake = summon();
+    previous = std::exchange(held_[seat], task);
+    if (task != nullptr) {
+      outbox_.first = task->next_;
+      (outbox_.first == nullptr ? outbox_.last : outbox_.first->previous_) = nullptr;
+      task->queued_ = false;
+      count_taken();
+      // relaxed: whoever sits down looks into the queue first, under both mutexes, so a worker that is
+      // missed here sees the tasks itself.
+      if (wakeable_groups_.load(std::memory_order_relaxed) != 0 && maybe_work()) {
+        const MutexLock inbox_lock(inbox_mutex_);
+        to_wake = summon();
+      }
     }
   }
   if (to_wake != nullptr) to_wake->unpark();
+  if (previous != nullptr) previous->release();
   return task;
+}
+
+void TaskQueue::put_down(Seat seat) {
+  TaskBase* task = nullptr;
+  {
+    const MutexLock lock(outbox_mutex_);
+    task = std::exchange(held_[seat], nullptr);
+  }
+  if (task != nullptr) task->release();
+}
+
+TaskRef<TaskBase> TaskQueue::taken_by(Seat seat) {
+  const MutexLock lock(outbox_mutex_);
+  return held_[seat] == nullptr ? TaskRef<TaskBase>() : TaskRef<TaskBase>::share(*held_[seat]);
 }
 
 void TaskQueue::search(Seat seat) {

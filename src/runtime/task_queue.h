@@ -42,7 +42,7 @@ class TaskQueue {
   /// Adds a worker's seat, before the queue is used; the worker is seated from then on, so that threads
   /// which have yet to start do not all come running for one task. `group` counts from 0 without gaps.
   Seat add_seat(const WorkerThread& worker, Parker& parker, std::size_t group)
-      INTERPOOL_EXCLUDES(inbox_mutex_);
+      INTERPOOL_EXCLUDES(inbox_mutex_, outbox_mutex_);
 
   // --- submitters ------------------------------------------------------------------------------
 
@@ -60,8 +60,13 @@ class TaskQueue {
 
   // --- workers ---------------------------------------------------------------------------------
 
-  /// The oldest task, with its reference, or null.
-  TaskBase* take() INTERPOOL_EXCLUDES(outbox_mutex_, inbox_mutex_);
+  /// The oldest task, or null. The queue goes on holding the reference for the seat, so that others can
+  /// ask what runs there, until the seat takes again or puts down.
+  TaskBase* take(Seat seat) INTERPOOL_EXCLUDES(outbox_mutex_, inbox_mutex_);
+  /// Drops the reference to the task that the seat took last.
+  void put_down(Seat seat) INTERPOOL_EXCLUDES(outbox_mutex_);
+  /// A reference to the task that the seat took last and has not put down, or none.
+  TaskRef<TaskBase> taken_by(Seat seat) INTERPOOL_EXCLUDES(outbox_mutex_);
   /// Whether there seems to be a task; take() knows.
   [[nodiscard]] bool maybe_work() const noexcept {
     // relaxed: a hint. The order of the two matters only for its quality.
@@ -129,11 +134,14 @@ class TaskQueue {
   std::vector<Group> groups_ INTERPOOL_GUARDED_BY(inbox_mutex_);
   const Group* searching_ INTERPOOL_GUARDED_BY(inbox_mutex_) = nullptr;  // the group of who searches
   std::atomic<std::uint64_t> pushed_ = 0;                                // written under inbox_mutex_
-  std::atomic<std::uint32_t> wakeable_groups_ = 0;                       // written under inbox_mutex_
 
-  // … workers here.
+  // … both look here with each task, but write only when a worker changes its posture, …
+  alignas(64) std::atomic<std::uint32_t> wakeable_groups_ = 0;  // written under inbox_mutex_
+
+  // … and workers write here.
   alignas(64) Mutex outbox_mutex_;
   List outbox_ INTERPOOL_GUARDED_BY(outbox_mutex_);
+  std::vector<TaskBase*> held_ INTERPOOL_GUARDED_BY(outbox_mutex_);  // by seat: what it took last, owned
   RoomWaiter* room_waiters_ INTERPOOL_GUARDED_BY(outbox_mutex_) = nullptr;
   std::atomic<std::uint64_t> taken_ = 0;  // written under outbox_mutex_
 };

@@ -35,24 +35,31 @@ std::int64_t Worker::interpreter_id() const noexcept { return interpreter_.id();
 
 namespace detail {
 
-Failure call(Worker& worker, const FunctionEntry& function, const std::string& task_name, EncodeThunk encode,
+Failure call(Worker& worker, const FunctionEntry& function, const TaskBase& task, EncodeThunk encode,
              const void* args, DecodeThunk decode, void* storage) noexcept {
-  return python::call(WorkerAccess::interpreter(worker), function, task_name, encode, args, decode, storage);
+  return python::call(
+      WorkerAccess::interpreter(worker), function, [&task] { return task.name(); }, encode, args, decode,
+      storage);
 }
 
 void call_now(Worker& worker, std::string_view function, EncodeThunk encode, const void* args,
               DecodeThunk decode, void* storage) {
-  const FunctionEntry& entry = WorkerAccess::interpreter(worker).table().entry(function);
-  const std::string task = task_name();
-  raise_if(call(worker, entry, task.empty() ? entry.name : task, encode, args, decode, storage));
+  InterpreterHandle& interpreter = WorkerAccess::interpreter(worker);
+  const FunctionEntry& entry = interpreter.table().entry(function);
+  const auto name = [&entry] {
+    std::string task = task_name();
+    return task.empty() ? entry.name : task;
+  };
+  raise_if(python::call(interpreter, entry, name, encode, args, decode, storage));
 }
 
 void eval(Worker& worker, std::string_view expression, DecodeThunk decode, void* storage) {
-  raise_if(python::eval(WorkerAccess::interpreter(worker), expression, task_name(), decode, storage));
+  raise_if(python::eval(
+      WorkerAccess::interpreter(worker), expression, [] { return task_name(); }, decode, storage));
 }
 
 void exec(Worker& worker, std::string_view code) {
-  raise_if(python::exec(WorkerAccess::interpreter(worker), code, task_name()));
+  raise_if(python::exec(WorkerAccess::interpreter(worker), code, [] { return task_name(); }));
 }
 
 void import_module(Worker& worker, std::string_view name) {

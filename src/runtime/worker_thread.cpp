@@ -12,9 +12,6 @@ namespace {
 
 thread_local WorkerThread* current_worker = nullptr;
 
-/// Stands in WorkerThread::current_ while running() makes itself a reference. Never dereferenced.
-TaskBase* const kBorrowed = reinterpret_cast<TaskBase*>(alignof(std::max_align_t));
-
 }  // namespace
 
 WorkerThread::WorkerThread(const Setup& setup, std::shared_ptr<InterpreterGroup> group)
@@ -98,7 +95,31 @@ void WorkerThread::arrived(bool warm) noexcept {
   if (own_ != nullptr) own_->arrived(own_seat_, warm);
   if (setup_.shared != nullptr) setup_.shared->arrived(shared_seat_, warm);
   // Who submitted to the shared queue may have counted on us, and woken nobody else: that comes first.
-  shared_next_ = false;
+  turn_ = 0;
+}
+
+TaskBase* WorkerThread::take_from(TaskQueue& queue) noexcept {
+  if (took_from_ != nullptr && took_from_ != &queue) put_down();
+  TaskBase* task = queue.take(seat_at(queue));
+  took_from_ = task == nullptr ? nullptr : &queue;
+  return task;
+}
+
+void WorkerThread::put_down() noexcept {
+  took_from_->put_down(seat_at(*took_from_));
+  took_from_ = nullptr;
+}
+
+TaskBase* WorkerThread::next() noexcept {
+  if (own_ == nullptr) return take_from(*setup_.shared);
+  if (setup_.shared == nullptr) return take_from(*own_);
+  // The own queue comes first, but now and then the other's turn comes.
+  constexpr unsigned kTurns = 16;
+  TaskQueue* first = own_.get();
+  TaskQueue* second = setup_.shared;
+  if (turn_++ % kTurns == 0) std::swap(first, second);
+  if (TaskBase* task = take_from(*first)) return task;
+  return take_from(*second);
 }
 
 TaskBase* WorkerThread::next_or_linger() noexcept {
@@ -115,34 +136,17 @@ TaskBase* WorkerThread::next_or_linger() noexcept {
   return nullptr;
 }
 
-TaskBase* WorkerThread::next() noexcept {
-  if (own_ == nullptr) return setup_.shared->take();
-  if (setup_.shared == nullptr) return own_->take();
-  shared_next_ = !shared_next_;
-  TaskQueue& first = shared_next_ ? *setup_.shared : *own_;
-  TaskQueue& second = shared_next_ ? *own_ : *setup_.shared;
-  if (first.maybe_work()) {
-    if (TaskBase* task = first.take()) return task;
-  }
-  return second.take();
-}
-
 void WorkerThread::execute(TaskBase& task, Worker& view) noexcept {
-  current_.store(&task, std::memory_order_release);  // release: running() uses the task
   // A deadline is kept to the letter, even when the timekeeper is late. False: settled meanwhile by a
   // third party.
-  if (!ExecutorCore::expire_if_late(task) && task.claim()) {
-    ExecutorCore::forget_deadline(task);
-    Failure failure = task.run(&view);
-    task.drop_work();
-    settle(task, std::move(failure));
-  }
-  // running() has the reference for the length of a few instructions, and puts it back.
-  while (current_.exchange(nullptr, std::memory_order_acq_rel) != &task) spin_pause();
-  task.release();
+  if (ExecutorCore::expire_if_late(task) || !task.claim()) return;
+  ExecutorCore::forget_deadline(task);
+  Failure failure = task.run(&view);
+  task.drop_work();
+  settle(task, std::move(failure));
 }
 
-void WorkerThread::settle(TaskBase& task, Failure failure) noexcept {
+void WorkerThread::settle(TaskBase& task, Failure&& failure) noexcept {
   if (setup_.admission == nullptr) {
     ExecutorCore::settle_run(task, std::move(failure));
     return;
@@ -157,32 +161,29 @@ void WorkerThread::settle(TaskBase& task, Failure failure) noexcept {
     count.store(before, std::memory_order_relaxed);
     return;
   }
-  // One read-modify-write of our own instead of one on the word that all submitters write. release: as
-  // in Admission::leave().
-  if (settled_.fetch_add(1, std::memory_order_release) + 1 >= kReportAfter) report_settled();
+  // release: what the task did comes before it leaves, whoever reports it.
+  const std::uint64_t settled = settled_.load(std::memory_order_relaxed) + 1;
+  settled_.store(settled, std::memory_order_release);
+  if (settled % kReportAfter == 0) report_settled();
 }
 
 void WorkerThread::report_settled() noexcept {
-  // acq_rel: what the tasks did comes before they leave, whoever reports them.
-  const std::uint32_t settled = settled_.exchange(0, std::memory_order_acq_rel);
-  if (settled > 0) setup_.admission->leave(settled);
+  const std::uint64_t settled = settled_.load(std::memory_order_acquire);  // pairs with settle()
+  std::uint64_t reported = reported_.load(std::memory_order_relaxed);
+  while (reported < settled) {
+    // relaxed: it only decides who reports them.
+    if (reported_.compare_exchange_weak(reported, settled, std::memory_order_relaxed)) {
+      setup_.admission->leave(static_cast<std::uint32_t>(settled - reported));
+      return;
+    }
+  }
 }
 
 TaskRef<TaskBase> WorkerThread::running() noexcept {
-  // Borrowing it makes the worker wait before it drops its reference, so that we can make ours.
-  TaskBase* task = current_.load(std::memory_order_relaxed);
-  for (;;) {
-    if (task == nullptr) return {};
-    if (task == kBorrowed) {  // somebody else asks, too
-      task = current_.load(std::memory_order_relaxed);
-    } else if (current_.compare_exchange_weak(task, kBorrowed, std::memory_order_acquire,
-                                              std::memory_order_relaxed)) {
-      break;
-    }
+  if (own_ != nullptr) {
+    if (auto task = own_->taken_by(own_seat_)) return task;
   }
-  auto reference = TaskRef<TaskBase>::share(*task);
-  current_.store(task, std::memory_order_release);
-  return reference;
+  return setup_.shared == nullptr ? TaskRef<TaskBase>() : setup_.shared->taken_by(shared_seat_);
 }
 
 void WorkerThread::fail_next(const Failure& failure) noexcept {
@@ -196,7 +197,7 @@ void WorkerThread::fail_next(const Failure& failure) noexcept {
                       ErrorContext{.task = task->name(), .interpreter = failure->interpreter()}));
     report_settled();
   }
-  task->release();
+  put_down();
 }
 
 }  // namespace interpool::detail

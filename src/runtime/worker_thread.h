@@ -84,11 +84,19 @@ class WorkerThread {
   bool sit_down() noexcept;
   void stand_up() noexcept;
   void arrived(bool warm) noexcept;
+  TaskQueue::Seat seat_at(const TaskQueue& queue) const noexcept {
+    return &queue == own_.get() ? own_seat_ : shared_seat_;
+  }
+  TaskBase* take_from(TaskQueue& queue) noexcept;
+  /// Drops the reference to the task at hand.
+  void put_down() noexcept;
+  /// The next task, held by its queue until the next call, or null.
   TaskBase* next() noexcept;
+  /// The same, after watching for one for a moment if there is none.
   TaskBase* next_or_linger() noexcept;
   void execute(TaskBase& task, Worker& view) noexcept;
   /// Settles a claimed task, whose work has been destroyed.
-  void settle(TaskBase& task, Failure failure) noexcept;
+  void settle(TaskBase& task, Failure&& failure) noexcept;
   /// Settles the next task with a failure, without running it.
   void fail_next(const Failure& failure) noexcept;
 
@@ -100,14 +108,15 @@ class WorkerThread {
   TaskQueue::Seat shared_seat_ = 0;
   std::atomic<bool> stopping_ = false;
   WorkerCounts counts_;
-  std::atomic<std::uint32_t> settled_ = 0;  // and not reported
-  // The task that runs now, with its reference; see running().
-  std::atomic<TaskBase*> current_ = nullptr;
+  std::atomic<std::uint64_t> settled_ = 0;  // by this thread, for the admission to know; written by it only
+  // Apart from what the thread writes with each task.
+  alignas(64) std::atomic<std::uint64_t> reported_ = 0;  // how many of settled_ have been
 
   // The thread's own.
   bool seated_ = true;  // as the queues have it since the seats were made
   python::ThreadState state_;
-  bool shared_next_ = false;  // which queue comes first, in turn, so that neither starves
+  unsigned turn_ = 0;               // which queue comes first, so that neither starves
+  TaskQueue* took_from_ = nullptr;  // the queue that holds the task at hand for us
 };
 
 }  // namespace interpool::detail

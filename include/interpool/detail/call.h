@@ -82,7 +82,8 @@ class Slot<void> {
 };
 
 // Each runs on the worker's thread with its GIL held. call() returns its failure; the others throw.
-INTERPOOL_API Failure call(Worker& worker, const FunctionEntry& function, const std::string& task_name,
+// `task` gives its name to errors.
+INTERPOOL_API Failure call(Worker& worker, const FunctionEntry& function, const TaskBase& task,
                            EncodeThunk encode, const void* args, DecodeThunk decode, void* storage) noexcept;
 INTERPOOL_API void call_now(Worker& worker, std::string_view function, EncodeThunk encode, const void* args,
                             DecodeThunk decode, void* storage);
@@ -103,8 +104,7 @@ class PythonCallTask final : public TaskState<R> {
   Failure run(Worker* worker) noexcept override {
     void* storage = this->storage();
     if constexpr (std::is_void_v<R>) new (storage) Unit();
-    return call(*worker, function_, this->name(), encode_thunk<Args...>(), &args_, decode_thunk<R>(),
-                storage);
+    return call(*worker, function_, *this, encode_thunk<Args...>(), &args_, decode_thunk<R>(), storage);
   }
   void drop_work() noexcept override { std::destroy_at(&args_); }
 

@@ -76,6 +76,8 @@ class INTERPOOL_API TaskBase {
   void add_ref() noexcept {
     refs_.fetch_add(1, std::memory_order_relaxed);  // a new reference is made from an existing one
   }
+  /// Makes the second reference of a task that nobody else has seen yet.
+  void add_first_ref() noexcept { refs_.store(2, std::memory_order_relaxed); }
   void release() noexcept {
     // acquire: the last one out destroys what all the others wrote. A count of one cannot change
     // under us, which saves the read-modify-write for the common last release.
@@ -116,7 +118,20 @@ class INTERPOOL_API TaskBase {
   /// `queued` to `settling`.
   virtual void drop_work() noexcept = 0;
   /// Publishes what run() produced. False when a third party settled the task meanwhile.
-  bool settle_run(Failure failure) noexcept;
+  bool settle_run(Failure&& failure) noexcept {
+    if (failure) return settle_run_failure(std::move(failure));
+    std::uint32_t state = state_.load(std::memory_order_relaxed);
+    do {
+      if (phase(state) != kRunning) {
+        drop_value();
+        return false;
+      }
+      // release: the value. acquire: the continuation that a flag announces.
+    } while (!state_.compare_exchange_weak(state, (state & ~kPhaseMask) | kValue, std::memory_order_acq_rel,
+                                           std::memory_order_relaxed));
+    if ((state & ~kPhaseMask) != 0) announce(state);
+    return true;
+  }
   /// Publishes a failure after begin_settling().
   void settle_failure(Failure failure) noexcept;
 
@@ -154,6 +169,7 @@ class INTERPOOL_API TaskBase {
                                            std::memory_order_relaxed));
     return true;
   }
+  bool settle_run_failure(Failure&& failure) noexcept;
   void announce(std::uint32_t state) noexcept;
 
   std::atomic<std::uint32_t> state_ = kQueued;
