@@ -3,14 +3,19 @@
 
 #include <interpool/future.h>
 
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <fstream>
 #include <mutex>
 #include <source_location>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <type_traits>
+#include <utility>
 
 namespace interpool::test {
 
@@ -73,6 +78,43 @@ void wait_until(Condition condition, const std::source_location& where = std::so
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
 }
+
+/// A thread that says when it sleeps in the kernel: it got stuck where the test wants it to.
+class SleepingThread {
+ public:
+  template <class F>
+  explicit SleepingThread(F action)
+      : thread_([this, action = std::move(action)]() mutable {
+          id_ = gettid();
+          action();
+          id_ = -1;
+        }) {}
+  ~SleepingThread() {
+    if (thread_.joinable()) thread_.join();
+  }
+  SleepingThread(const SleepingThread&) = delete;
+  SleepingThread& operator=(const SleepingThread&) = delete;
+
+  /// Waits until the thread sleeps, or has ended.
+  void wait_until_asleep(const std::source_location& where = std::source_location::current()) const {
+    wait_until(
+        [this] {
+          const int id = id_;
+          if (id <= 0) return id < 0;
+          std::ifstream stat("/proc/self/task/" + std::to_string(id) + "/stat");
+          std::string text;
+          std::getline(stat, text);
+          const auto name_end = text.rfind(')');
+          return name_end != std::string::npos && text.compare(name_end, 3, ") S") == 0;
+        },
+        where);
+  }
+  void join() { thread_.join(); }
+
+ private:
+  std::atomic<int> id_ = 0;
+  std::thread thread_;
+};
 
 /// Future::get with a bound.
 template <class T>
