@@ -1,0 +1,104 @@
+// A trivial typed call with its future, one pinned worker, many in flight.
+#include "afternoon_executor.h"
+#include "bare_interpreter.h"
+#include "child_process.h"
+#include "suite.h"
+#include "timing.h"
+
+#include <interpool/interpool.h>
+
+#include <future>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace bench {
+
+namespace {
+
+using interpool::Function;
+using interpool::Future;
+
+/// Submits `count` calls, then takes their results; nanoseconds per call.
+template <class FutureType, class Submit>
+double in_flight(std::vector<FutureType>& futures, std::size_t count, Submit submit) {
+  futures.reserve(count);
+  long sum = 0;
+  const double time = nanoseconds_per(count, [&] {
+    for (std::size_t i = 0; i < count; ++i) futures.push_back(submit(-static_cast<long>(i)));
+    for (auto& future : futures) sum += future.get();
+    futures.clear();
+  });
+  check(sum == static_cast<long>(count * (count - 1) / 2), "the calls computed something else");
+  return time;
+}
+
+}  // namespace
+
+void call_rows(Suite& suite, interpool::Runtime& runtime) {
+  constexpr std::size_t kMany = 100'000;
+  constexpr std::size_t kVeryMany = 1'000'000;
+  constexpr std::size_t kFew = 2'000;  // for what takes tens of microseconds each
+
+  enum : std::size_t { kCall, kBare, kPeer, kIpe, kDeadline, kMillion, kMillionBare };
+  const std::vector<Comparison> fast = {
+      {.id = "call.in_flight/bare",
+       .what = "a trivial typed call with its future, 100,000 in flight, one pinned worker",
+       .side = kCall,
+       .reference = kBare,
+       .goal = Goal::at_most(3.0, 2.0)},
+      {.id = "call.in_flight/peer",
+       .what = "the same against an executor written in an afternoon",
+       .side = kCall,
+       .reference = kPeer},
+      {.id = "call.deadline",
+       .what = "the same with a deadline that is not reached, against none",
+       .side = kDeadline,
+       .reference = kCall},
+  };
+  const Comparison ipe = {.id = "call.in_flight/ipe",
+                          .what = "the same against CPython's own executor with one worker",
+                          .side = kCall,
+                          .reference = kIpe,
+                          .unit = Unit::kRate,
+                          .goal = Goal::at_least(100, 500)};
+  const Comparison million = {.id = "call.in_flight_1m/bare",
+                              .what = "a trivial typed call with its future, 1,000,000 in flight",
+                              .side = kMillion,
+                              .reference = kMillionBare,
+                              .goal = Goal::at_most(3.0, 2.0)};
+  if (!suite.wants_any(fast) && !suite.wants_any({ipe, million})) return;
+
+  interpool::SubinterpreterExecutor pool(runtime, {.pinned_workers = 1, .queue_capacity = 2 * kVeryMany});
+  const Function<long(long)> abs = pool.pinned(0).function<long(long)>("builtins:abs");
+  const Function<long(long)> timed = abs.with({.timeout = std::chrono::hours(1)});
+  BareInterpreter bare;
+  AfternoonExecutor peer;
+  std::unique_ptr<InterpreterPool> interpreter_pool;
+  std::vector<Future<long>> futures;
+  std::vector<std::future<long>> peer_futures;
+
+  const std::vector<Side> sides = {
+      {"interpool", [&] { return in_flight(futures, kMany, abs); }},
+      {"bare call loop", [&] { return bare.run([] { return bare_call_loop(kMany); }); }},
+      {"afternoon executor",
+       [&] { return in_flight(peer_futures, kMany, [&](long value) { return peer.abs(value); }); }},
+      {"InterpreterPoolExecutor", [&] { return interpreter_pool->in_flight(kFew); }},
+      {"with a deadline", [&] { return in_flight(futures, kMany, timed); }},
+      {"interpool", [&] { return in_flight(futures, kVeryMany, abs); }},
+      {"bare call loop", [&] { return bare.run([] { return bare_call_loop(kVeryMany); }); }},
+  };
+  suite.compare(sides, fast, suite.options().repetitions());
+  suite.compare(sides, {million}, suite.options().few_repetitions());
+  if (!suite.wants(ipe.id)) return;
+  try {
+    interpreter_pool = InterpreterPool::start(suite.options().ipe_python);
+  } catch (const std::runtime_error& error) {
+    suite.skip(ipe, error.what());
+    return;
+  }
+  suite.compare(sides, {ipe}, suite.options().few_repetitions());
+}
+
+}  // namespace bench
