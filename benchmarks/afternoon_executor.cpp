@@ -1,6 +1,7 @@
 #include "afternoon_executor.h"
 
 #include "bare_interpreter.h"
+#include "placement.h"
 
 #include <utility>
 
@@ -29,6 +30,7 @@ std::future<long> AfternoonExecutor::abs(long value) {
 }
 
 void AfternoonExecutor::loop() {
+  place_this_thread(End::kWorker);
   PyThreadState* creator = new_interpreter();
   PyInterpreterState* interpreter = PyThreadState_GetInterpreter(creator);
   abs_ = new_abs();

@@ -1,4 +1,5 @@
 // Measures interpool beside what it is compared with, in one run.
+
 #include "life.h"
 #include "report.h"
 #include "suite.h"

@@ -82,15 +82,18 @@ int ChildProcess::wait() {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-InterpreterPool::InterpreterPool(const std::string& python) : process_({python, "-I", BENCH_IPE_SCRIPT}) {
-  if (const std::string answer = process_.read_line(); answer != "ready") {
-    throw std::runtime_error(answer.empty() ? fmt::format("{} did not start", python) : answer);
-  }
-}
+InterpreterPool::InterpreterPool(const std::string& python) : process_({python, "-I", BENCH_IPE_SCRIPT}) {}
 
-std::unique_ptr<InterpreterPool> InterpreterPool::start(const std::string& python) {
-  if (python.empty()) throw std::runtime_error("no reference on this Python");
-  return std::unique_ptr<InterpreterPool>(new InterpreterPool(python));
+std::unique_ptr<InterpreterPool> InterpreterPool::start(const std::string& python, std::string& why_not) {
+  if (python.empty()) {
+    why_not = "no reference on this Python";
+    return nullptr;
+  }
+  std::unique_ptr<InterpreterPool> pool(new InterpreterPool(python));
+  const std::string answer = pool->process_.read_line();
+  if (answer == "ready") return pool;
+  why_not = answer.empty() ? fmt::format("{} did not start", python) : answer;
+  return nullptr;
 }
 
 double InterpreterPool::ask(const char* what, std::size_t tasks) {

@@ -1,13 +1,13 @@
 // Programs that bench runs: CPython's own executor, the indexer, itself.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstddef>
 #include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <sys/types.h>
 
 namespace bench {
 
@@ -41,8 +41,8 @@ class ChildProcess {
 /// CPython's InterpreterPoolExecutor with one worker, in a process of its own that is idle until it is asked.
 class InterpreterPool {
  public:
-  /// Throws std::runtime_error with the reason when there is none; `python` may be empty.
-  static std::unique_ptr<InterpreterPool> start(const std::string& python);
+  /// Null when there is none, and the reason in `why_not`; `python` may be empty.
+  static std::unique_ptr<InterpreterPool> start(const std::string& python, std::string& why_not);
 
   /// Nanoseconds per task: all submitted, then all awaited.
   double in_flight(std::size_t tasks) { return ask("in_flight", tasks); }

@@ -1,5 +1,6 @@
 #include "ping_pong.h"
 
+#include "placement.h"
 #include "timing.h"
 
 #include <atomic>
@@ -53,6 +54,7 @@ double ping_pong(std::size_t round_trips) {
   Word back;
   // Round trip 1 is the thread's start.
   std::thread echo([&] {
+    place_this_thread(End::kWorker);
     for (std::uint32_t i = 1; i <= count + 1; ++i) {
       Way::receive(there, i);
       Way::send(back, i);

@@ -1,4 +1,5 @@
-// The reference for a round trip: two threads that hand a number back and forth, and nothing else.
+// The reference for a round trip: two threads that hand a number back and forth, and nothing else. The
+// caller is one of them.
 #pragma once
 
 #include <cstddef>

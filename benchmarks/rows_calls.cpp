@@ -1,7 +1,9 @@
 // A trivial typed call with its future, one pinned worker, many in flight.
+
 #include "afternoon_executor.h"
 #include "bare_interpreter.h"
 #include "child_process.h"
+#include "placement.h"
 #include "suite.h"
 #include "timing.h"
 
@@ -9,7 +11,6 @@
 
 #include <future>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -76,6 +77,16 @@ void call_rows(Suite& suite, interpool::Runtime& runtime) {
   BareInterpreter bare;
   AfternoonExecutor peer;
   std::unique_ptr<InterpreterPool> interpreter_pool;
+  std::string no_interpreter_pool;
+  if (suite.wants(ipe.id)) {
+    interpreter_pool = InterpreterPool::start(suite.options().ipe_python, no_interpreter_pool);
+  }
+  pool.pinned(0).submit([] { place_this_thread(End::kWorker); }).get();
+  bare.run([] {
+    place_this_thread(End::kWorker);
+    return 0.0;
+  });
+  const PlacedCaller placed;
   std::vector<Future<long>> futures;
   std::vector<std::future<long>> peer_futures;
 
@@ -91,11 +102,8 @@ void call_rows(Suite& suite, interpool::Runtime& runtime) {
   };
   suite.compare(sides, fast, suite.options().repetitions());
   suite.compare(sides, {million}, suite.options().few_repetitions());
-  if (!suite.wants(ipe.id)) return;
-  try {
-    interpreter_pool = InterpreterPool::start(suite.options().ipe_python);
-  } catch (const std::runtime_error& error) {
-    suite.skip(ipe, error.what());
+  if (interpreter_pool == nullptr) {
+    suite.skip(ipe, no_interpreter_pool);
     return;
   }
   suite.compare(sides, {ipe}, suite.options().few_repetitions());

@@ -1,4 +1,5 @@
 // Interpreters: their creation, their memory, their end.
+
 #include "bare_interpreter.h"
 #include "child_process.h"
 #include "life.h"

@@ -1,4 +1,5 @@
 // Work that should overlap.
+
 #include "child_process.h"
 #include "suite.h"
 #include "timing.h"

@@ -1,8 +1,10 @@
 // One call at a time: submit, wait for the result, submit the next.
+
 #include "afternoon_executor.h"
 #include "bare_interpreter.h"
 #include "child_process.h"
 #include "ping_pong.h"
+#include "placement.h"
 #include "suite.h"
 #include "timing.h"
 
@@ -10,7 +12,7 @@
 
 #include <chrono>
 #include <memory>
-#include <stdexcept>
+#include <string>
 #include <vector>
 
 namespace bench {
@@ -68,6 +70,17 @@ void round_trip_rows(Suite& suite, interpool::Runtime& runtime) {
   BareInterpreter bare;
   AfternoonExecutor peer;
   std::unique_ptr<InterpreterPool> interpreter_pool;
+  std::string no_interpreter_pool;
+  if (suite.wants(ipe.id)) {
+    interpreter_pool = InterpreterPool::start(suite.options().ipe_python, no_interpreter_pool);
+  }
+  spinning_pool.pinned(0).submit([] { place_this_thread(End::kWorker); }).get();
+  sleeping_pool.pinned(0).submit([] { place_this_thread(End::kWorker); }).get();
+  bare.run([] {
+    place_this_thread(End::kWorker);
+    return 0.0;
+  });
+  const PlacedCaller placed;
 
   const std::vector<Side> sides = {
       {"interpool", [&] { return round_trips(kSpinning, hot_abs); }},
@@ -81,11 +94,8 @@ void round_trip_rows(Suite& suite, interpool::Runtime& runtime) {
   };
   suite.compare(sides, hot, suite.options().repetitions());
   suite.compare(sides, asleep, suite.options().repetitions());
-  if (!suite.wants(ipe.id)) return;
-  try {
-    interpreter_pool = InterpreterPool::start(suite.options().ipe_python);
-  } catch (const std::runtime_error& error) {
-    suite.skip(ipe, error.what());
+  if (interpreter_pool == nullptr) {
+    suite.skip(ipe, no_interpreter_pool);
     return;
   }
   suite.compare(sides, {ipe}, suite.options().few_repetitions());
