@@ -186,12 +186,19 @@ void initialize(const RuntimeOptions& options) {
   PyConfig_Clear(&config);
 }
 
-std::vector<std::string> prepare_main() {
+bool attached_to_main() noexcept {
+  PyThreadState* state = current_thread_state();
+  return state != nullptr && PyThreadState_GetInterpreter(state) == PyInterpreterState_Main();
+}
+
+std::vector<std::string> prepare_main(bool on_main_thread) {
   std::vector<std::string> problems;
   // datetime and decimal crash, or corrupt the heap, when own-GIL interpreters are the first to import
-  // them (concurrently up to 3.13, at all on 3.12). threading must know the main thread.
-  for (const char* name : {"threading", "datetime", "decimal"}) {
-    if (!Object::take(PyImport_ImportModule(name))) {
+  // them (concurrently up to 3.13, at all on 3.12). threading must know the main thread, which is whoever
+  // imports it first on 3.12.
+  for (const std::string_view name : {"threading", "datetime", "decimal"}) {
+    if (name == "threading" && !on_main_thread) continue;
+    if (!Object::take(PyImport_ImportModule(name.data()))) {
       problems.push_back(
           fmt::format("importing {} into the main interpreter: {}", name, take_error({})->message()));
     }

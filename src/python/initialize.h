@@ -23,9 +23,13 @@ RuntimeOptions check_options(RuntimeOptions options);
 /// afterwards. Throws UsageError or RuntimeStateError.
 void initialize(const RuntimeOptions& options);
 
+/// Whether the calling thread holds the main interpreter's GIL.
+bool attached_to_main() noexcept;
+
 /// Imports into main what must not be imported first, or concurrently, by other interpreters. Under
-/// main's GIL. Returns what went wrong, one line each.
-std::vector<std::string> prepare_main();
+/// main's GIL. Returns what went wrong, one line each. `on_main_thread`: the caller may be taken for
+/// Python's main thread.
+std::vector<std::string> prepare_main(bool on_main_thread);
 
 /// Brings the main interpreter to rest without ending it: joins Python threads, runs the atexit
 /// callbacks, flushes the streams. Under main's GIL. Nothing bounds it but the caller's patience.

@@ -225,18 +225,22 @@ void ExecutorCore::forget_deadline(TaskBase& task) noexcept {
   }
 }
 
-void ExecutorCore::settle_run(TaskBase& task, Failure failure) noexcept {
+void ExecutorCore::settle_run(TaskBase& task, Failure&& failure) noexcept {
   ExecutorCore& core = *task.core_;
-  const Outcome outcome = failure ? Outcome::kFailed : Outcome::kCompleted;
+  const bool has_value = failure == nullptr;
+  const Outcome outcome = has_value ? Outcome::kCompleted : Outcome::kFailed;
   std::atomic<std::uint64_t>& count = core.settled_elsewhere_[static_cast<std::size_t>(outcome)];
-  // Before the future is ready, so that who has seen the result finds it counted.
-  count.fetch_add(1, std::memory_order_relaxed);
-  if (task.settle_run(std::move(failure))) {
-    core.admission_.leave();
-  } else {
-    // Given up while it ran, by stop(), which counted it, returned its place, and left the core to us.
+  // As in WorkerThread::settle(), but others write the number, too. A task that was given up has left the
+  // core to us; see abandon_running().
+  if (task.running()) {
+    count.fetch_add(1, std::memory_order_relaxed);
+    if (task.settle_run(std::move(failure))) {
+      core.admission_.leave();
+      return;
+    }
     count.fetch_sub(1, std::memory_order_relaxed);
   }
+  if (has_value) task.drop_value();
 }
 
 void ExecutorCore::settle_as_third_party(TaskBase& task, Outcome outcome, Failure failure) noexcept {
@@ -360,6 +364,10 @@ std::size_t ExecutorCore::end_workers(Clock::time_point deadline) {
       thread.detach();  // it owns all that it may still touch
     }
   }
+  return interpreters();
+}
+
+std::size_t ExecutorCore::interpreters() const noexcept {
   return static_cast<std::size_t>(
       std::ranges::count_if(groups_, [](const auto& group) { return group->exists(); }));
 }

@@ -60,7 +60,7 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   static void forget_deadline(TaskBase& task) noexcept;
   /// A worker that serves several executors has run it and destroyed its work. The workers of one
   /// executor settle and count by themselves.
-  static void settle_run(TaskBase& task, Failure failure) noexcept;
+  static void settle_run(TaskBase& task, Failure&& failure) noexcept;
   /// The timekeeper: its deadline has passed.
   static void expire(TaskBase& task) noexcept;
   /// A worker that is about to run it: whether its deadline has passed, and it has been settled so.
@@ -88,6 +88,13 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   [[nodiscard]] bool in_own_task() const noexcept;
 
   [[nodiscard]] TaskCounts counts() const noexcept;
+  /// How many of its interpreters exist.
+  [[nodiscard]] std::size_t interpreters() const noexcept;
+  /// Whether stop() has returned to somebody.
+  [[nodiscard]] bool stopped() noexcept INTERPOOL_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    return report_.has_value();
+  }
   [[nodiscard]] const ExecutorOptions& options() const noexcept { return options_; }
   [[nodiscard]] RuntimeCore& runtime() const noexcept { return *runtime_; }
 

@@ -35,6 +35,10 @@ RuntimeCore::RuntimeCore(RuntimeOptions options)
 RuntimeCore::~RuntimeCore() = default;
 
 void RuntimeCore::start() {
+  // Imported by whoever holds main's GIL, if it is the caller: `threading` takes the thread that imports it
+  // first for the main one, on 3.12.
+  prepared_ = python::attached_to_main();
+  if (prepared_) prepare_main();
   const python::GilRelease no_gil;
   mutex_.lock();
   thread_ = std::thread([core = shared_from_this()] { core->home_thread(); });
@@ -45,6 +49,12 @@ void RuntimeCore::start() {
   if (error) {
     failed.join();
     std::rethrow_exception(error);
+  }
+}
+
+void RuntimeCore::prepare_main() {
+  for (const std::string& problem : python::prepare_main(/*on_main_thread=*/prepared_ || !adopted_)) {
+    log_.warn("{}", problem);
   }
 }
 
@@ -59,7 +69,7 @@ python::ThreadState RuntimeCore::set_up_main() {
 
   auto main = InterpreterHandle::main(process_.functions);
   Failure failure;
-  for (const std::string& problem : python::prepare_main()) log_.warn("{}", problem);
+  if (!prepared_) prepare_main();
   for (std::size_t i = 0; i < journal_->size() && !failure; ++i) failure = journal_->step(i)->apply(*main);
   state.detach();
   if (failure) throw RuntimeStateError("setting up the main interpreter failed: " + failure->message());
@@ -151,6 +161,14 @@ void RuntimeCore::stop_executors(Clock::time_point deadline, StopReport& report)
   for (const auto& known : executors) {
     const auto executor = known.lock();
     if (!executor) continue;
+    // What an executor that has ended had to report, it has reported; only what it left may matter still.
+    if (executor->stopped()) {
+      if (executor->interpreters() > 0) {
+        report.problems.push_back(fmt::format("executor '{}': {} interpreters are still standing",
+                                              executor->options().name, executor->interpreters()));
+      }
+      continue;
+    }
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
     const ExecutorReport ended = executor->stop({.timeout = std::max(left, std::chrono::milliseconds(0))});
     if (!ended.abandoned.empty()) {

@@ -53,6 +53,8 @@ class RuntimeCore : public std::enable_shared_from_this<RuntimeCore> {
   void home_thread() noexcept;
   /// On the home thread: gets hold of CPython. Returns its thread state, detached.
   python::ThreadState set_up_main();
+  /// Attached to main: imports what has to be imported there first.
+  void prepare_main();
   /// Attached to main: brings it to rest, if nobody has begun that before.
   void quiesce() noexcept;
   void stop_executors(std::chrono::steady_clock::time_point deadline, StopReport& report);
@@ -62,6 +64,7 @@ class RuntimeCore : public std::enable_shared_from_this<RuntimeCore> {
   // Constant after start().
   const RuntimeOptions options_;
   bool adopted_ = false;
+  bool prepared_ = false;  // by the thread that called start()
   std::string version_;
   std::shared_ptr<WorkerThread> main_worker_;
 

@@ -151,20 +151,24 @@ void WorkerThread::settle(TaskBase& task, Failure&& failure) noexcept {
     ExecutorCore::settle_run(task, std::move(failure));
     return;
   }
-  // Counted before the future is ready, so that who has seen the result finds it counted. relaxed: only
-  // this thread writes the number.
-  std::atomic<std::uint64_t>& count = failure ? counts_.failed : counts_.completed;
+  const bool has_value = failure == nullptr;
+  std::atomic<std::uint64_t>& count = has_value ? counts_.completed : counts_.failed;
+  // relaxed: only this thread writes the number.
   const std::uint64_t before = count.load(std::memory_order_relaxed);
-  count.store(before + 1, std::memory_order_relaxed);
-  if (!task.settle_run(std::move(failure))) {
-    // Given up by a third party while it ran, which has counted it and returned its place.
-    count.store(before, std::memory_order_relaxed);
-    return;
+  // Counted before the future is ready, so that who has seen the result finds it counted; and not at all
+  // for a task that a third party has given up, and counted.
+  if (task.running()) {
+    count.store(before + 1, std::memory_order_relaxed);
+    if (task.settle_run(std::move(failure))) {
+      // release: what the task did comes before it leaves, whoever reports it.
+      const std::uint64_t settled = settled_.load(std::memory_order_relaxed) + 1;
+      settled_.store(settled, std::memory_order_release);
+      if (settled % kReportAfter == 0) report_settled();
+      return;
+    }
+    count.store(before, std::memory_order_relaxed);  // given up just now
   }
-  // release: what the task did comes before it leaves, whoever reports it.
-  const std::uint64_t settled = settled_.load(std::memory_order_relaxed) + 1;
-  settled_.store(settled, std::memory_order_release);
-  if (settled % kReportAfter == 0) report_settled();
+  if (has_value) task.drop_value();
 }
 
 void WorkerThread::report_settled() noexcept {

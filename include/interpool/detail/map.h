@@ -36,21 +36,18 @@ class MapTask final : public TaskState<std::vector<R>> {
         this->depends_on(*part.task);  // all go the same way
       }
     } catch (...) {
-      // The part that was refused, and those never offered, settle here; only the refused one has
-      // had its work destroyed.
-      for (std::size_t i = next; i < parts_.size(); ++i) {
+      // First of all, so that the parts that settle now do not run the map.
+      this->begin_settling(TaskBase::kQueued);
+      // The part that was refused, whose work is gone, and those never offered, settle here.
+      part_done();
+      this->release();
+      for (std::size_t i = next + 1; i < parts_.size(); ++i) {
         TaskState<R>& task = *parts_[i].task;
-        if (i > next) {
-          task.begin_settling(TaskBase::kQueued);
-          task.drop_work();
-          part_done();
-        } else {
-          part_done();
-          this->release();
-        }
+        if (task.begin_settling(TaskBase::kQueued)) task.drop_work();
+        part_done();
       }
       cancel_parts();
-      part_done();
+      this->settle_failure(current_failure({.task = this->name()}));
       throw;
     }
     part_done();

@@ -117,15 +117,13 @@ class INTERPOOL_API TaskBase {
   /// Destroys the callable and the arguments of a task; done by whoever claimed it, or took it from
   /// `queued` to `settling`.
   virtual void drop_work() noexcept = 0;
-  /// Publishes what run() produced. False when a third party settled the task meanwhile.
+  /// Publishes what run() produced. False when a third party settled the task meanwhile; then a value has
+  /// to be dropped.
   bool settle_run(Failure&& failure) noexcept {
     if (failure) return settle_run_failure(std::move(failure));
     std::uint32_t state = state_.load(std::memory_order_relaxed);
     do {
-      if (phase(state) != kRunning) {
-        drop_value();
-        return false;
-      }
+      if (phase(state) != kRunning) return false;
       // release: the value. acquire: the continuation that a flag announces.
     } while (!state_.compare_exchange_weak(state, (state & ~kPhaseMask) | kValue, std::memory_order_acq_rel,
                                            std::memory_order_relaxed));
@@ -140,10 +138,16 @@ class INTERPOOL_API TaskBase {
   void set_details(std::unique_ptr<TaskDetails> details) noexcept { details_ = std::move(details); }
   [[nodiscard]] ExecutorCore* core() const noexcept { return core_; }
 
+  /// Destroys the value of a task that lost the race to publish it.
+  virtual void drop_value() noexcept = 0;
+  /// Whether its worker still has to settle it, as far as can be seen.
+  [[nodiscard]] bool running() const noexcept {
+    return phase(state_.load(std::memory_order_relaxed)) == kRunning;
+  }
+
  protected:
   explicit TaskBase(ExecutorCore* core) noexcept : core_(core) {}
   virtual ~TaskBase();
-  virtual void drop_value() noexcept = 0;
   /// Says that this task waits for `part`, and so for the worker that alone can run it.
   void depends_on(const TaskBase& part) noexcept { only_worker_ = part.only_worker_; }
   /// The name of the called function, for errors of a task that was given no name.
@@ -242,7 +246,7 @@ class TaskState : public TaskBase {
  protected:
   using TaskBase::TaskBase;
   ~TaskState() override {
-    if (has_value()) drop_value();
+    if (has_value()) TaskState::drop_value();
   }
   void drop_value() noexcept override { std::destroy_at(value()); }
   /// Raw storage for the value; constructed into by run(), before it is published.
