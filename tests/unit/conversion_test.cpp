@@ -480,7 +480,7 @@ TEST_F(Conversion, SequencesThatLieAreConversionErrors) {
       "  def __len__(self): raise RuntimeError('no length')\n"
       "  def __getitem__(self, i): return i\n");
   EXPECT_EQ(eval<std::vector<int>>("Liar(2)"), (std::vector<int>{0, 1}));
-  EXPECT_EQ(decode_error<std::vector<int>>("Liar(9)").path(), "[4]");
+  EXPECT_NE(decode_error<std::vector<int>>("Liar(9)").reason().find("no more"), std::string::npos);
   EXPECT_THROW(eval<std::vector<int>>("Raiser()"), ConversionError);
   // A length is a claim: memory for it must not be taken before the items are there.
   EXPECT_THROW(eval<std::vector<std::int64_t>>("Liar(2**62)"), ConversionError);

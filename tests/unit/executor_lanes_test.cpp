@@ -260,8 +260,8 @@ INSTANTIATE_TEST_SUITE_P(Workers, EveryKindOfWorker,
                          testing::Values(Ownership{"pinned", {.pinned_workers = 2}},
                                          Ownership{"pooled", {.pooled = {.threads = 2, .interpreters = 2}}},
                                          Ownership{"shared", {.pooled = {.threads = 3, .interpreters = 1}}}),
-                         [](const testing::TestParamInfo<Ownership>& info) {
-                           return std::string(info.param.name);
+                         [](const testing::TestParamInfo<Ownership>& kind) {
+                           return std::string(kind.param.name);
                          });
 
 TEST_F(Lanes, UnaddressedTasksGoToThePooledLane) {
