@@ -1,0 +1,331 @@
+// Very many tasks, from several threads over all lanes, with cancelled, failing and timed-out ones among
+// them: each settles exactly once, with the value it should have, and the executor's accounts balance.
+//
+//   tasks_stress [--tasks N] [--seed N]
+#include "support/runtime.h"
+#include "support/sync.h"
+
+#include <interpool/interpool.h>
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <iterator>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#ifndef INTERPOOL_STRESS_TASKS
+#define INTERPOOL_STRESS_TASKS 1000000
+#endif
+
+namespace interpool::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kThreads = 4;
+constexpr std::uint64_t kPinned = 2;
+/// How many futures a thread leaves open before it looks at the oldest.
+constexpr std::size_t kOpen = 200;
+
+std::uint64_t option(std::string_view name, std::uint64_t otherwise) {
+  const std::vector<std::string> args = testing::internal::GetArgvs();
+  for (std::size_t i = 1; i + 1 < args.size(); ++i) {
+    if (args[i] == name) return std::strtoull(args[i + 1].c_str(), nullptr, 10);
+  }
+  return otherwise;
+}
+
+/// What the program knows of one task.
+struct Account {
+  std::atomic<std::uint8_t> runs = 0;     // of its callable; calls of Python functions are not counted
+  std::atomic<std::uint8_t> settled = 0;  // of its future
+};
+
+/// What the task must come to, unless it is cancelled or times out.
+enum class Fate : std::uint8_t { kValue, kPythonError, kNativeError };
+
+struct Tally {
+  std::uint64_t completed = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t cancelled = 0;
+  std::uint64_t timed_out = 0;
+  std::uint64_t wrong = 0;    // values and errors that should have been others
+  std::uint64_t refused = 0;  // submissions that found no room before the task's deadline; not accepted
+
+  Tally& operator+=(const Tally& other) {
+    completed += other.completed;
+    failed += other.failed;
+    cancelled += other.cancelled;
+    timed_out += other.timed_out;
+    wrong += other.wrong;
+    refused += other.refused;
+    return *this;
+  }
+};
+
+/// A host's event loop: runs continuations when its thread comes to it.
+class Loop final : public Executor {
+ public:
+  void execute(Work work) override {
+    const std::lock_guard lock(mutex_);
+    works_.push_back(std::move(work));
+  }
+  void run_all() {
+    std::vector<Work> works;
+    {
+      const std::lock_guard lock(mutex_);
+      works.swap(works_);
+    }
+    for (Work& work : works) work();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<Work> works_;
+};
+
+class Producer {
+ public:
+  Producer(SubinterpreterExecutor& pool, std::vector<Account>& accounts, std::size_t from, std::size_t to,
+           std::uint64_t seed)
+      : accounts_(accounts),
+        from_(from),
+        to_(to),
+        random_(seed),
+        lanes_{pool, pool, pool.pinned(0), pool.pinned(1), pool.main()} {
+    for (const Submitter& lane : lanes_) {
+      lane_abs_.push_back(lane.function<std::int64_t(std::int64_t)>("builtins:abs"));
+      lane_int_.push_back(lane.function<std::int64_t(std::string)>("builtins:int"));
+    }
+  }
+
+  void run() {
+    for (std::size_t i = from_; i < to_; ++i) {
+      submit_one(i);
+      if (open_.size() > kOpen) look_at_oldest();
+      if (i % 64 == 0) loop_.run_all();
+    }
+    while (!open_.empty()) look_at_oldest();
+    wait_until([&] {
+      loop_.run_all();
+      return tally_.completed + tally_.failed + tally_.cancelled + tally_.timed_out == to_ - from_;
+    });
+  }
+
+  [[nodiscard]] const Tally& tally() const { return tally_; }
+
+ private:
+  struct Open {
+    Future<std::int64_t> future;
+    std::size_t index;
+    Fate fate;
+  };
+
+  std::uint64_t pick(std::uint64_t of) { return random_() % of; }
+
+  static std::int64_t value_of(std::size_t index) { return static_cast<std::int64_t>(index * 7 + 3); }
+
+  Future<std::int64_t> submit(std::size_t index, const CallOptions& options, std::size_t lane_number,
+                              std::uint64_t kind, Fate fate) {
+    Account& account = accounts_[index];
+    const Submitter lane = lanes_[lane_number].with(options);
+    if (fate == Fate::kPythonError) {
+      if (kind % 2 == 0) return lane_int_[lane_number].with(options)("not a number");
+      return lane.submit([&account](Worker& worker) {
+        ++account.runs;
+        return worker.eval<std::int64_t>("1 // 0");
+      });
+    }
+    if (fate == Fate::kNativeError) {
+      return lane.submit([&account]() -> std::int64_t {
+        ++account.runs;
+        throw std::out_of_range("thrown on purpose");
+      });
+    }
+    switch (kind) {
+      case 0: return lane_abs_[lane_number].with(options)(-value_of(index));
+      case 1: return lane_int_[lane_number].with(options)(std::to_string(value_of(index)));
+      case 2:
+        return lane.submit([&account, index](Worker& worker) {
+          ++account.runs;
+          return worker.call<std::int64_t>("operator:add", value_of(index), 0);
+        });
+      default:
+        // Owned data, so that a callable that dies twice, or never, is noticed.
+        return lane.submit([&account, value = std::make_unique<std::int64_t>(value_of(index))] {
+          ++account.runs;
+          return *value;
+        });
+    }
+  }
+
+  void submit_one(std::size_t index) {
+    const std::uint64_t dice = pick(100);
+    const Fate fate = dice < 7 ? Fate::kPythonError : dice < 10 ? Fate::kNativeError : Fate::kValue;
+    const std::size_t lane = pick(lanes_.size());
+    const std::uint64_t kind = pick(6);
+    // How many of them are in time depends on the machine: more of what there is too little of.
+    const std::uint64_t seen = index - from_ + 100;
+    const std::uint64_t late_percent = tally_.timed_out * 100 < seen * 8 ? 30 : 3;
+    const std::uint64_t cancel_percent = tally_.cancelled * 100 < seen * 8 ? 30 : 3;
+    const bool hurried = pick(100) < late_percent;
+    const bool to_cancel = !hurried && pick(100) < cancel_percent;
+
+    CallOptions options;
+    if (hurried) options.timeout = std::chrono::microseconds(1 + pick(200));
+    if (dice == 99) options.timeout = 1h;  // which nobody will wait for
+    if (dice == 98) options.name = "named";
+    Future<std::int64_t> future;
+    for (;;) {
+      try {
+        future = submit(index, options, lane, kind, fate);
+        break;
+      } catch (const TimeoutError&) {
+        // The queue was full until then. The task was not accepted; another one takes its place.
+        ++tally_.refused;
+        *options.timeout *= 2;
+      }
+    }
+    if (to_cancel) {
+      const bool cancelled = future.cancel();
+      if (cancelled != (future.ready() && cancelled)) ++tally_.wrong;
+    }
+    if (pick(2) == 0) {
+      open_.push_back({std::move(future), index, fate});
+    } else {
+      // The future of the continuation is dropped: it runs all the same.
+      (void)future.then(loop_, [this, index, fate](Result<std::int64_t> result) {
+        settle(index, fate, std::move(result));
+      });
+    }
+  }
+
+  void look_at_oldest() {
+    Open oldest = std::move(open_.front());
+    open_.pop_front();
+    settle(oldest.index, oldest.fate, result(oldest.future));
+  }
+
+  void settle(std::size_t index, Fate fate, Result<std::int64_t> result) {
+    ++accounts_[index].settled;
+    const int runs = accounts_[index].runs;
+    if (result) {
+      ++tally_.completed;
+      if (fate != Fate::kValue || *result != value_of(index) || runs > 1) ++tally_.wrong;
+      return;
+    }
+    switch (result.error().code()) {
+      case ErrorCode::kPython:
+        ++tally_.failed;
+        if (fate != Fate::kPythonError || runs > 1) ++tally_.wrong;
+        break;
+      case ErrorCode::kNative:
+        ++tally_.failed;
+        if (fate != Fate::kNativeError || runs != 1) ++tally_.wrong;
+        break;
+      case ErrorCode::kCancelled:
+        ++tally_.cancelled;
+        if (runs != 0) ++tally_.wrong;
+        break;
+      case ErrorCode::kTimeout:
+        ++tally_.timed_out;
+        if (runs != 0) ++tally_.wrong;
+        break;
+      default: ++tally_.wrong;
+    }
+  }
+
+  std::vector<Account>& accounts_;
+  const std::size_t from_;
+  const std::size_t to_;
+  std::mt19937_64 random_;
+  const std::vector<Submitter> lanes_;
+  std::vector<Function<std::int64_t(std::int64_t)>> lane_abs_;
+  std::vector<Function<std::int64_t(std::string)>> lane_int_;
+  std::deque<Open> open_;
+  Loop loop_;
+  Tally tally_;
+};
+
+TEST(TasksStress, EachSettlesExactlyOnce) {
+  const auto tasks = static_cast<std::size_t>(option("--tasks", INTERPOOL_STRESS_TASKS));
+  const std::uint64_t seed = option("--seed", std::random_device{}());
+  RecordProperty("tasks", std::to_string(tasks));
+  std::printf("%zu tasks, --seed %llu\n", tasks, static_cast<unsigned long long>(seed));
+  std::vector<Account> accounts(tasks);
+  Tally tally;
+  ExecutorReport report;
+  {
+    // Small enough queues that submitters wait for room now and then.
+    SubinterpreterExecutor pool(runtime(), {.name = "stress",
+                                            .pinned_workers = kPinned,
+                                            .pooled = {.threads = 3, .interpreters = 2},
+                                            .queue_capacity = 256});
+    std::vector<std::unique_ptr<Producer>> producers;
+    for (std::size_t i = 0; i < kThreads; ++i) {
+      producers.push_back(std::make_unique<Producer>(pool, accounts, tasks * i / kThreads,
+                                                     tasks * (i + 1) / kThreads, seed + i));
+    }
+    std::vector<std::string> problems(kThreads);
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < kThreads; ++i) {
+      threads.emplace_back([&producers, &problems, i] {
+        try {
+          producers[i]->run();
+        } catch (const std::exception& error) {
+          problems[i] = error.what();
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (const std::string& problem : problems) ASSERT_EQ(problem, "");
+    for (const auto& producer : producers) tally += producer->tally();
+    const TaskCounts counts = pool.counts();
+    EXPECT_EQ(counts.accepted, tasks);
+    EXPECT_EQ(counts.settled(), tasks);
+    report = pool.stop({.drain = kPatience, .timeout = kPatience});
+  }
+
+  std::printf("completed %llu, failed %llu, cancelled %llu, timed out %llu; no room in time: %llu\n",
+              static_cast<unsigned long long>(tally.completed), static_cast<unsigned long long>(tally.failed),
+              static_cast<unsigned long long>(tally.cancelled),
+              static_cast<unsigned long long>(tally.timed_out),
+              static_cast<unsigned long long>(tally.refused));
+  std::size_t not_once = 0;
+  for (const Account& account : accounts) not_once += account.settled == 1 ? 0 : 1;
+  EXPECT_EQ(not_once, 0U) << "tasks that did not settle exactly once";
+  EXPECT_EQ(tally.wrong, 0U) << "tasks that came to something else than they should";
+
+  EXPECT_TRUE(report.drained);
+  EXPECT_EQ(report.tasks.accepted, tasks);
+  EXPECT_EQ(report.tasks.settled(), tasks);
+  EXPECT_EQ(report.tasks.completed, tally.completed);
+  EXPECT_EQ(report.tasks.failed, tally.failed);
+  EXPECT_EQ(report.tasks.cancelled, tally.cancelled);
+  EXPECT_EQ(report.tasks.timed_out, tally.timed_out);
+  EXPECT_EQ(report.tasks.abandoned, 0U);
+  EXPECT_EQ(report.interpreters_left, 0U);
+  EXPECT_EQ(take_log(), std::vector<std::string>{});
+
+  // The mix is what it is meant to be.
+  EXPECT_GE(tally.failed * 20, tasks);
+  EXPECT_GE(tally.cancelled * 20, tasks);
+  EXPECT_GE(tally.timed_out * 20, tasks);
+  EXPECT_GE(tally.completed * 20, tasks);
+}
+
+}  // namespace
+}  // namespace interpool::test
