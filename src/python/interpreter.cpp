@@ -45,7 +45,7 @@ void InterpreterHandle::clear() noexcept {
 
 namespace interpool::python {
 
-CreatedInterpreter create_interpreter(Mutex& serial) {
+CreatedInterpreter create_interpreter(Mutex& serial, bool shared) {
 #if PY_VERSION_HEX < 0x030D0000
   // 3.12 crashes now and then when interpreters are created concurrently. The one mutex that is held
   // while a GIL is taken: who waits for it holds no GIL.
@@ -72,6 +72,8 @@ CreatedInterpreter create_interpreter(Mutex& serial) {
     return {ThreadState(), std::move(error)};
   }
   ThreadState state = ThreadState::adopt(created);
+  if (shared && !Object::take(PyImport_ImportModule("threading")))
+    PyErr_Clear();  // whoever needs it will see
   state.detach();
   boot.destroy();  // at once: it would be in the way of everything that counts main's threads
   return {std::move(state), {}};

@@ -64,8 +64,9 @@ struct CreatedInterpreter {
 
 /// Creates a sub-interpreter with its own GIL and the calling thread's state in it. Needs main's GIL
 /// for a moment; the caller holds none. `serial` is for the versions whose creation is not safe
-/// concurrently.
-CreatedInterpreter create_interpreter(Mutex& serial);
+/// concurrently. `shared`: other threads will run tasks in it, too; then `threading`, which takes the thread
+/// that imports it first for the main one, is imported now: the creator is the one that will end it.
+CreatedInterpreter create_interpreter(Mutex& serial, bool shared);
 
 /// Ends the interpreter of `state`, on the thread that created it, after joining its Python threads
 /// as Py_EndInterpreter would. False: at the deadline there were threads left in it, and it has been left

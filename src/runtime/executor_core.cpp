@@ -74,8 +74,8 @@ ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions
                       }});
   }
   const InterpreterGroup::Journals journals = {runtime_->journal(), journal_};
-  const auto new_group = [&] {
-    return groups_.emplace_back(std::make_shared<InterpreterGroup>(journals, runtime_->process()));
+  const auto new_group = [&](bool shared = false) {
+    return groups_.emplace_back(std::make_shared<InterpreterGroup>(journals, runtime_->process(), shared));
   };
   // Unaddressed tasks are for the pooled workers where there are any.
   const bool pinned_share = options_.pooled.threads == 0;
@@ -92,7 +92,8 @@ ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions
                                        new_group()));
   }
   const std::size_t first_pooled = groups_.size();
-  for (std::size_t i = 0; i < options_.pooled.interpreters; ++i) new_group();
+  for (std::size_t i = 0; i < options_.pooled.interpreters; ++i)
+    new_group(options_.pooled.threads > i + options_.pooled.interpreters);
   for (std::size_t i = 0; i < options_.pooled.threads; ++i) {
     const std::size_t group = i % options_.pooled.interpreters;
     workers_.push_back(std::make_shared<WorkerThread>(WorkerThread::Setup{.lane = Lane::kPooled,

@@ -37,7 +37,7 @@ Failure InterpreterGroup::create_or_join(python::ThreadState& state) {
 
   std::string error;
   try {
-    python::CreatedInterpreter created = python::create_interpreter(process_.creation);
+    python::CreatedInterpreter created = python::create_interpreter(process_.creation, shared_);
     state = std::move(created.state);
     error = std::move(created.error);
   } catch (const std::exception& exception) {
@@ -109,9 +109,9 @@ bool InterpreterGroup::leave(python::ThreadState& state, std::chrono::steady_clo
   }
   {
     const MutexLock lock(mutex_);
-    while (threads_ > 1) {
-      if (!changed_.wait_until(mutex_, deadline) && threads_ > 1) return false;
-    }
+    // Without a bound: if another thread is stuck here, stop() gives us both up, and we end the
+    // interpreter when it comes back.
+    while (threads_ > 1) changed_.wait(mutex_);
   }
   if (!python::end_interpreter(*handle_, state, deadline)) return false;
   process_.live_interpreters.fetch_sub(1, std::memory_order_relaxed);

@@ -28,8 +28,9 @@ class InterpreterGroup {
  public:
   using Journals = std::vector<std::shared_ptr<const Journal>>;
 
-  InterpreterGroup(Journals journals, ProcessState& process)
-      : journals_(std::move(journals)), process_(process) {}
+  /// `shared`: by more than one thread.
+  InterpreterGroup(Journals journals, ProcessState& process, bool shared)
+      : journals_(std::move(journals)), process_(process), shared_(shared) {}
   /// Around an interpreter that exists, and that the group neither creates nor ends: the main one.
   InterpreterGroup(std::unique_ptr<InterpreterHandle> main, ProcessState& process)
       : process_(process), handle_(std::move(main)) {}
@@ -38,8 +39,9 @@ class InterpreterGroup {
   /// and replays the journals where that has not been done. On failure (not null) the thread is
   /// detached, and the next call tries again.
   Failure enter(python::ThreadState& state) INTERPOOL_EXCLUDES(mutex_);
-  /// The thread gives up its state, for good. The creator ends the interpreter then, once the others
-  /// have left. False: the interpreter has been left standing, because something is stuck in it.
+  /// The thread gives up its state, for good. The creator waits until the others have left, however long
+  /// that takes, and ends the interpreter. False: it has been left standing, because at the deadline there
+  /// were Python threads in it.
   bool leave(python::ThreadState& state, std::chrono::steady_clock::time_point deadline)
       INTERPOOL_EXCLUDES(mutex_);
 
@@ -55,6 +57,7 @@ class InterpreterGroup {
 
   const Journals journals_;
   ProcessState& process_;
+  const bool shared_ = false;
 
   Mutex mutex_;
   CondVar changed_;
