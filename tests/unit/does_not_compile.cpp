@@ -1,0 +1,35 @@
+// Uses of the library that must not compile, with a message that says what to do instead. Each case is
+// compiled on its own, by a test that looks for the message.
+#include <interpool/interpool.h>
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+struct Unknown {};
+
+void use(interpool::SubinterpreterExecutor& pool) {
+#if CASE == 0  // what is right, so that the others fail for their own reason only
+  (void)pool.call<std::string>("builtins:str", "literal", std::string_view("copied"));
+  (void)pool.function<std::string(const std::string&)>("builtins:str");
+#elif CASE == 1
+  (void)pool.function<std::string(std::string_view)>("builtins:str");
+#elif CASE == 2
+  std::vector<int> numbers;
+  (void)pool.call<int>("builtins:sum", std::span<int>(numbers));
+#elif CASE == 3
+  (void)pool.call<std::string_view>("builtins:str", 1);
+#elif CASE == 4
+  (void)pool.call<int>("builtins:len", Unknown{});
+#elif CASE == 5
+  (void)pool.call<Unknown>("builtins:object");
+#elif CASE == 6
+  (void)pool.map<void>("builtins:print", std::vector<int>{1});
+#elif CASE == 7
+  (void)pool.submit([](int) {});
+#elif CASE == 8
+  int number = 0;
+  (void)pool.call<int>("builtins:abs", &number);
+#endif
+}
