@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that README.md, CHANGELOG.md and docs/ say what is so.
+"""Checks that README.md, CHANGELOG.md, docs/ and the README.md of an example say what is so.
 
   test_docs.py [--compiler CXX]   checks the tree; prints file:line: message for each problem, exit 1 if any
   test_docs.py --self-test        checks this script: plants one problem of each kind, expects each found
@@ -83,7 +83,8 @@ class Checker:
         self.compiler = compiler
         self.problems = []
         paths = ["README.md", "CHANGELOG.md"] + sorted(
-            os.path.relpath(path, root) for path in glob.glob(os.path.join(root, "docs", "*.md")))
+            os.path.relpath(path, root) for pattern in ("docs/*.md", "examples/*/README.md")
+            for path in glob.glob(os.path.join(root, pattern)))
         self.documents = [Document(root, path) for path in paths if self.exists(path)]
         self.code = {path: self.read(path) for path in self.sources()}
         self.words = set()

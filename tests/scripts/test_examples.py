@@ -45,6 +45,8 @@ def run(path, working_directory):
                               env=environment, stdin=subprocess.DEVNULL, timeout=HANGS_AFTER)
     except subprocess.TimeoutExpired as error:
         return [f"hangs; stdout so far: {error.stdout!r}, stderr: {error.stderr!r}"]
+    except OSError as error:
+        return [f"does not start: {error}"]
     problems = []
     if done.returncode < 0:
         problems.append(f"died by signal {-done.returncode}")
