@@ -31,6 +31,8 @@ enum class Allocator : std::uint8_t {
   kMalloc,   ///< The C library's malloc for everything, so that memory checkers see it.
 };
 
+/// How CPython is started. In an interpreter that the host has started, only `module_paths`, `stdio`, the
+/// timeout and the log options have an effect.
 struct RuntimeOptions {
   /// The root of a virtual environment, made by the same Python version: its packages are importable
   /// and it is sys.prefix. Empty: none, or $VIRTUAL_ENV when `use_environment` is set.

@@ -26,9 +26,10 @@ enum class Outcome : std::uint8_t { kCompleted, kFailed, kCancelled, kTimedOut, 
 
 /// One participant in the process' work: its admission, its queues and workers, its accounts.
 ///
-/// Every step of a task's life passes a function here: accept, forget_deadline (it starts), settle_run
-/// (its worker settles it), settle_as_third_party. A task that is in flight keeps the core alive, because
-/// stop() waits for the last one, or else leaves the core to the threads that are still in it.
+/// Every step of a task's life passes one of a few functions, where an event log can listen: accept,
+/// forget_deadline (it starts), settle_run or WorkerThread::settle (its worker settles it),
+/// settle_as_third_party, abandon_running. A task that is in flight keeps the core alive, because stop()
+/// waits for the last one, or else leaves the core to the threads that are still in it.
 ///
 /// Shared-owned by the executor, its Submitters and its threads.
 class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {

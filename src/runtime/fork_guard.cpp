@@ -27,8 +27,8 @@ bool in_forked_child() noexcept { return forked_flag().load(std::memory_order_re
 
 Failure forked_failure() {
   return std::make_shared<const RuntimeStateError>(
-      "this process was forked from one that runs interpool, and its threads stayed there; use the library "
-      "before fork() only in the parent, or start a new program (exec, posix_spawn)");
+      "this process was forked from one that runs interpool, whose threads stayed behind: use the library in "
+      "the parent only, or start a new program here (exec, posix_spawn)");
 }
 
 void require_not_forked() {
