@@ -43,21 +43,20 @@ void call_rows(Suite& suite, interpool::Runtime& runtime) {
   constexpr std::size_t kFew = 2'000;  // for what takes tens of microseconds each
 
   enum : std::size_t { kCall, kBare, kPeer, kIpe, kDeadline, kMillion, kMillionBare };
-  const std::vector<Comparison> fast = {
-      {.id = "call.in_flight/bare",
-       .what = "a trivial typed call with its future, 100,000 in flight, one pinned worker",
-       .side = kCall,
-       .reference = kBare,
-       .goal = Goal::at_most(3.0, 2.0)},
-      {.id = "call.in_flight/peer",
-       .what = "the same against an executor written in an afternoon",
-       .side = kCall,
-       .reference = kPeer},
-      {.id = "call.deadline",
-       .what = "the same with a deadline that is not reached, against none",
-       .side = kDeadline,
-       .reference = kCall},
-  };
+  const Comparison bare_loop = {
+      .id = "call.in_flight/bare",
+      .what = "a trivial typed call with its future, 100,000 in flight, one pinned worker",
+      .side = kCall,
+      .reference = kBare,
+      .goal = Goal::at_most(3.0, 2.0)};
+  const Comparison afternoon = {.id = "call.in_flight/peer",
+                                .what = "the same against an executor written in an afternoon",
+                                .side = kCall,
+                                .reference = kPeer};
+  const Comparison deadline = {.id = "call.deadline",
+                               .what = "the same with a deadline that is not reached, against none",
+                               .side = kDeadline,
+                               .reference = kCall};
   const Comparison ipe = {.id = "call.in_flight/ipe",
                           .what = "the same against CPython's own executor with one worker",
                           .side = kCall,
@@ -69,7 +68,7 @@ void call_rows(Suite& suite, interpool::Runtime& runtime) {
                               .side = kMillion,
                               .reference = kMillionBare,
                               .goal = Goal::at_most(3.0, 2.0)};
-  if (!suite.wants_any(fast) && !suite.wants_any({ipe, million})) return;
+  if (!suite.wants_any({bare_loop, million, afternoon, deadline, ipe})) return;
 
   interpool::SubinterpreterExecutor pool(runtime, {.pinned_workers = 1, .queue_capacity = 2 * kVeryMany});
   const Function<long(long)> abs = pool.pinned(0).function<long(long)>("builtins:abs");
@@ -100,8 +99,11 @@ void call_rows(Suite& suite, interpool::Runtime& runtime) {
       {"interpool", [&] { return in_flight(futures, kVeryMany, abs); }},
       {"bare call loop", [&] { return bare.run([] { return bare_call_loop(kVeryMany); }); }},
   };
-  suite.compare(sides, fast, suite.options().repetitions());
+  // One after the other: what the others leave behind in the heap would slow the calls of this row.
+  suite.compare(sides, {bare_loop}, suite.options().repetitions());
   suite.compare(sides, {million}, suite.options().few_repetitions());
+  suite.compare(sides, {afternoon}, suite.options().few_repetitions());
+  suite.compare(sides, {deadline}, suite.options().few_repetitions());
   if (interpreter_pool == nullptr) {
     suite.skip(ipe, no_interpreter_pool);
     return;
