@@ -18,7 +18,8 @@ import time
 from indexer_support import HANG, arguments, check, check_report, index, main, rows, standard_library, verify
 
 RUN_SECONDS = 1.5  # what an undisturbed run is made to take, about
-FEWEST_FILES = 200  # many times what is in flight, which is always finished
+FEWEST_FILES = 100  # many times what is in flight, which is always finished
+LARGEST_FILE = 20_000  # bytes; so that many files are not much work, where everything is slow
 PARTIAL_SHARE = 0.6  # of the runs must have done some files, and not all
 COMPLETE_EVERY = 20
 DRAIN = 30
@@ -65,10 +66,10 @@ class Run:
 def make_tree(indexer, source, directory):
     """Copies so much of `source` that indexing it takes about RUN_SECONDS here; how long it takes, from "ready"."""
     files = sorted(
-        os.path.join(folder, name)
+        path
         for folder, _, names in os.walk(source)
-        for name in names
-        if name.endswith(".py") and "site-packages" not in folder and os.sep + "test" not in folder
+        for path in (os.path.join(folder, name) for name in names if name.endswith(".py"))
+        if "site-packages" not in folder and os.sep + "test" not in folder and os.path.getsize(path) <= LARGEST_FILE
     )
     random.Random(1).shuffle(files)  # large and small ones, the same each time
     db = os.path.join(os.path.dirname(directory), "calibration.db")
