@@ -66,8 +66,17 @@ class INTERPOOL_API Continuation {
   ~Continuation() = default;
 };
 
+/// Tasks begin on a cache line of their own.
+inline constexpr std::size_t kTaskAlignment = 64;
+/// Memory of that alignment; `size` is the same for both. See src/runtime/task_memory.h.
+INTERPOOL_API void* allocate_task(std::size_t size);
+INTERPOOL_API void free_task(void* memory, std::size_t size) noexcept;
+
 class INTERPOOL_API TaskBase {
  public:
+  static void* operator new(std::size_t size) { return allocate_task(size); }
+  static void operator delete(void* memory, std::size_t size) noexcept { free_task(memory, size); }
+
   enum Phase : std::uint32_t { kQueued, kRunning, kSettling, kValue, kFailure };
 
   TaskBase(const TaskBase&) = delete;
@@ -255,6 +264,8 @@ class TaskState : public TaskBase {
  private:
   ValueOf<R>* value() noexcept { return std::launder(reinterpret_cast<ValueOf<R>*>(storage_)); }
 
+  static_assert(alignof(ValueOf<R>) <= kTaskAlignment,
+                "interpool: a result cannot be aligned to more than 64 bytes");
   alignas(ValueOf<R>) std::byte storage_[sizeof(ValueOf<R>)];
 };
 
