@@ -130,6 +130,18 @@ Database::Writing::Writing(SQLite::Database& database)
 Database::Database(SQLite::Database database, Embedder embedder)
     : database_(std::move(database)), embedder_(std::move(embedder)) {}
 
+Database::~Database() {
+  if (!writing_) return;
+  writing_.reset();
+  try {
+    // Back to a single file, which can also be read where the reader may not write, as a log demands.
+    database_.setBusyTimeout(0);
+    database_.exec("PRAGMA journal_mode = DELETE");
+  } catch (const SQLite::Exception&) {
+    // Somebody else has it open. Then the log stays, which is as good to everybody who may write.
+  }
+}
+
 std::unique_ptr<Database> Database::open_for_indexing(const fs::path& path, const Embedder& embedder) {
   try {
     SQLite::Database database(path.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeoutMs);

@@ -74,6 +74,8 @@ class Database final : public Store {
   /// Opens an index to read it. Throws UserError when it is none.
   static std::unique_ptr<Database> open_for_reading(const std::filesystem::path& path);
 
+  ~Database() override;
+
   [[nodiscard]] const Embedder& embedder() const noexcept { return embedder_; }
 
   /// The files of the index, by path.
