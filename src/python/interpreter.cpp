@@ -84,9 +84,6 @@ bool end_interpreter(detail::InterpreterHandle& interpreter, ThreadState& state,
   state.attach();
   interpreter.clear();
   join_python_threads();
-  // Our threads are unknown to `threading`, which makes dummies for them. On 3.13 these die with our
-  // thread-locals, noisily when that is after threading's own end; so they die now.
-  if (PyObject* locals = PyThreadState_GetDict()) PyDict_Clear(locals);
   // Raw threads of `_thread` are not joined by that, and are fatal to Py_EndInterpreter up to 3.13.
   while (has_other_threads(interpreter.state())) {
     state.detach();
