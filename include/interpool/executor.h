@@ -214,6 +214,7 @@ class INTERPOOL_API Submitter {
     detail::require_decodable<R>();
     const detail::FunctionEntry& entry = detail::function_entry(*core_, function);
     std::vector<detail::TaskRef<detail::TaskState<R>>> tasks;
+    if constexpr (std::ranges::sized_range<Range>) tasks.reserve(std::ranges::size(items));
     for (auto&& item : items) {
       tasks.emplace_back(
           new detail::PythonCallTask<R, Item>(core_.get(), entry, std::forward<decltype(item)>(item)));

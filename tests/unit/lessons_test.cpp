@@ -735,7 +735,7 @@ TEST_F(Lessons, InterpreterEndedOnAnotherThread) {
     worker.exec("import threading");
     return worker.eval<std::int64_t>("threading.get_native_id()");
   };
-  for (const std::size_t threads : {1, 3}) {
+  for (const std::size_t threads : {1U, 3U}) {
     std::array<int, 2> ends{};
     ASSERT_EQ(pipe(ends.data()), 0);
     std::set<std::int64_t> others;
@@ -816,7 +816,7 @@ bool sleeps(pid_t thread) {
 }
 
 TEST_F(Lessons, SubmitterSleepsThroughClose) {
-  for (const std::size_t lane : {0, 1, 2}) {
+  for (const std::size_t lane : {0U, 1U, 2U}) {
     SubinterpreterExecutor pool(
         runtime(), {.pinned_workers = 1, .pooled = {.threads = 1, .interpreters = 1}, .queue_capacity = 1});
     const Submitter in = std::array{pool.pinned(0), Submitter(pool), pool.main()}.at(lane);
