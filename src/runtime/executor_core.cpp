@@ -172,15 +172,15 @@ Failure ExecutorCore::accept(Address address, const CallOptions& options, TaskRe
     }
     TaskQueue::Push pushed{};
     try {
-      pushed = target.push(*task, options_.queue_capacity, admission_, runtime_->timekeeper());
+      // Our own queues count what they accept; the main lane's is everybody's.
+      pushed = target.push(*task, options_.queue_capacity, admission_, runtime_->timekeeper(),
+                           address.to == Address::To::kMain ? &accepted_elsewhere_ : nullptr);
     } catch (...) {
       admission_.leave();
       return refuse(*task, current_failure({.task = options.name}));
     }
     if (pushed == TaskQueue::Push::kDone) {
       (void)task.leak();  // the queue's now, and perhaps gone already
-      if (address.to == Address::To::kMain)
-        accepted_elsewhere_.fetch_add(1, std::memory_order_relaxed);  // a number
       return nullptr;
     }
     // A submission that has to wait is not in flight: a drain does not wait for it.
@@ -399,8 +399,17 @@ ExecutorReport ExecutorCore::stop_once(ExecutorStopOptions options) {
     report.cancelled = cancel_queued("cancelled: its executor is ending");
     // Nothing can be waited for that waits for us.
     Clock::time_point patience = in_own_task() ? Clock::now() : deadline;
+    Clock::time_point end = Clock::time_point::max();
     while (!wait_until_settled(patience)) {
       abandon_running(report.abandoned);
+      if (end == Clock::time_point::max()) end = after(std::chrono::seconds(1));
+      if (Clock::now() > end) {
+        // A destructor, say, of a cancelled callable, that does not return to the thread that cancelled.
+        runtime_->log().error("executor '{}': a task is stuck on its way out, in a thread that is not ours",
+                              options_.name);
+        new std::shared_ptr<ExecutorCore>(shared_from_this());  // for that thread, for ever
+        break;
+      }
       // Again, for a task that was between two states; those settle by themselves, or run then.
       patience = after(std::chrono::milliseconds(1));
     }

@@ -47,7 +47,7 @@ void TaskQueue::unlink(TaskBase& task) noexcept {
 }
 
 TaskQueue::Push TaskQueue::push(TaskBase& task, std::size_t capacity, const Admission& admission,
-                                Timekeeper& timekeeper) {
+                                Timekeeper& timekeeper, std::atomic<std::uint64_t>* accepted) {
   Parker* to_wake = nullptr;
   {
     const MutexLock lock(inbox_mutex_);
@@ -63,6 +63,7 @@ TaskQueue::Push TaskQueue::push(TaskBase& task, std::size_t capacity, const Admi
     // waits here until it is in.
     if (task.details_ && task.details_->deadline != Clock::time_point::max()) timekeeper.add(task);
     append(inbox_, task);
+    if (accepted != nullptr) accepted->fetch_add(1, std::memory_order_relaxed);  // a number
     task.queued_ = true;
     pushed_.store(pushed + 1, std::memory_order_relaxed);
     to_wake = summon();

@@ -47,9 +47,10 @@ class TaskQueue {
   // --- submitters ------------------------------------------------------------------------------
 
   /// Appends the task, whose reference the queue takes over, unless `capacity` tasks wait already or
-  /// `admission` is closed. A task with a deadline is registered with the timekeeper.
-  Push push(TaskBase& task, std::size_t capacity, const Admission& admission, Timekeeper& timekeeper)
-      INTERPOOL_EXCLUDES(inbox_mutex_);
+  /// `admission` is closed. A task with a deadline is registered with the timekeeper. `accepted`, if given,
+  /// is counted up before anybody can take the task.
+  Push push(TaskBase& task, std::size_t capacity, const Admission& admission, Timekeeper& timekeeper,
+            std::atomic<std::uint64_t>* accepted = nullptr) INTERPOOL_EXCLUDES(inbox_mutex_);
   /// Sleeps until fewer than `capacity` tasks wait, `admission` is closed and wake_submitters() has
   /// been called, or the deadline has passed; may return early. Holds no GIL.
   void wait_for_room(std::size_t capacity, const Admission& admission, Clock::time_point deadline)
