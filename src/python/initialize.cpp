@@ -206,8 +206,8 @@ std::vector<std::string> prepare_main(bool on_main_thread) {
   return problems;
 }
 
-void quiesce_main() noexcept {
-  join_python_threads();
+void quiesce_main(bool on_main_thread) noexcept {
+  if (on_main_thread) join_python_threads();
   if (const Object atexit = Object::take(PyImport_ImportModule("atexit"))) {
     // _run_exitfuncs also forgets them, so that nothing runs them again.
     if (!Object::take(PyObject_CallMethod(atexit.get(), "_run_exitfuncs", nullptr)))

@@ -33,7 +33,9 @@ std::vector<std::string> prepare_main(bool on_main_thread);
 
 /// Brings the main interpreter to rest without ending it: joins Python threads, runs the atexit
 /// callbacks, flushes the streams. Under main's GIL. Nothing bounds it but the caller's patience.
-void quiesce_main() noexcept;
+/// `on_main_thread`: the caller is Python's main thread; only then are threads joined, as `threading`
+/// counts the main thread among those to be waited for on 3.12.
+void quiesce_main(bool on_main_thread) noexcept;
 
 /// "3.13.0"
 std::string version();

@@ -100,7 +100,7 @@ void RuntimeCore::home_thread() noexcept {
   worker->run(std::move(state));
   worker->state().attach();
   worker->interpreter().clear();
-  quiesce();
+  quiesce(/*on_home_thread=*/true);
   if (adopted_) {
     worker->state().detach();
     worker->state().destroy();
@@ -112,10 +112,10 @@ void RuntimeCore::home_thread() noexcept {
   changed_.notify_all();
 }
 
-void RuntimeCore::quiesce() noexcept {
+void RuntimeCore::quiesce(bool on_home_thread) noexcept {
   if (adopted_ || quiescing_.exchange(true, std::memory_order_acq_rel))
     return;  // an adopted Python is its host's to end
-  python::quiesce_main();
+  python::quiesce_main(on_home_thread);
   const python::GilRelease no_gil;
   const MutexLock lock(mutex_);
   quiesced_ = true;
@@ -186,7 +186,8 @@ void RuntimeCore::end_home(Clock::time_point deadline, StopReport& report) {
   const bool stuck = static_cast<bool>(main_worker_->running());
   main_worker_->stop();
   if (stuck) {
-    report.problems.emplace_back("a task is stuck on the main lane; its thread was left alone");
+    report.problems.emplace_back(
+        "a task is stuck on the main lane; its thread was left alone, and Python threads were not joined");
     quiesce_from_helper(std::max(deadline, Clock::now() + std::chrono::milliseconds(500)), report);
   }
   std::thread thread;
@@ -217,7 +218,7 @@ void RuntimeCore::quiesce_from_helper(Clock::time_point deadline, StopReport& re
     name_this_thread("interpool-quiet");
     python::ThreadState state = python::ThreadState::in_main();
     state.attach();
-    core->quiesce();
+    core->quiesce(/*on_home_thread=*/false);
     state.detach();
     state.destroy();
   }).detach();

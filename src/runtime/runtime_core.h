@@ -56,7 +56,7 @@ class RuntimeCore : public std::enable_shared_from_this<RuntimeCore> {
   /// Attached to main: imports what has to be imported there first.
   void prepare_main();
   /// Attached to main: brings it to rest, if nobody has begun that before.
-  void quiesce() noexcept;
+  void quiesce(bool on_home_thread) noexcept;
   void stop_executors(std::chrono::steady_clock::time_point deadline, StopReport& report);
   void end_home(std::chrono::steady_clock::time_point deadline, StopReport& report);
   void quiesce_from_helper(std::chrono::steady_clock::time_point deadline, StopReport& report);
