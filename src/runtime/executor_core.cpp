@@ -402,7 +402,7 @@ ExecutorReport ExecutorCore::stop_once(ExecutorStopOptions options) {
     Clock::time_point end = Clock::time_point::max();
     while (!wait_until_settled(patience)) {
       abandon_running(report.abandoned);
-      if (end == Clock::time_point::max()) end = after(std::chrono::seconds(1));
+      if (end == Clock::time_point::max()) end = after(std::chrono::milliseconds(1000));
       if (Clock::now() > end) {
         // A destructor, say, of a cancelled callable, that does not return to the thread that cancelled.
         runtime_->log().error("executor '{}': a task is stuck on its way out, in a thread that is not ours",
