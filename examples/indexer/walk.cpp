@@ -122,8 +122,9 @@ WalkResult walk(const fs::path& root, const std::unordered_map<std::string, Know
 
   for (const auto& [path, file] : known) {
     if (is_below(path, root.string()) && !seen.contains(path) &&
-        std::none_of(unreadable.begin(), unreadable.end(),
-                     [&path = path](const std::string& directory) { return is_below(path, directory); })) {
+        std::none_of(unreadable.begin(), unreadable.end(), [&file_path = path](const std::string& directory) {
+          return is_below(file_path, directory);
+        })) {
       result.removed.push_back(path);
     }
   }

@@ -196,9 +196,9 @@ std::vector<std::string> prepare_main(bool on_main_thread) {
   // datetime and decimal crash, or corrupt the heap, when own-GIL interpreters are the first to import
   // them (concurrently up to 3.13, at all on 3.12). threading must know the main thread, which is whoever
   // imports it first on 3.12.
-  for (const std::string_view name : {"threading", "datetime", "decimal"}) {
+  for (const std::string name : {"threading", "datetime", "decimal"}) {
     if (name == "threading" && !on_main_thread) continue;
-    if (!Object::take(PyImport_ImportModule(name.data()))) {
+    if (!Object::take(PyImport_ImportModule(name.c_str()))) {
       problems.push_back(
           fmt::format("importing {} into the main interpreter: {}", name, take_error({})->message()));
     }

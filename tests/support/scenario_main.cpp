@@ -53,7 +53,7 @@ std::vector<std::string> environment_with(const Environment& changes) {
     }
   }
   std::vector<std::string> entries;
-  for (const auto& [name, value] : variables) entries.push_back(name + "=" + value);
+  for (const auto& [name, value] : variables) entries.push_back(std::string(name).append("=").append(value));
   return entries;
 }
 

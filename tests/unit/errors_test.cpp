@@ -305,7 +305,7 @@ TEST_F(Errors, AnErrorOutlivesItsInterpreterAndItsThread) {
 TEST_F(Errors, CopiesShareAndSharesKeepTheirType) {
   const auto keeps_type = [](const auto& error) {
     using E = std::remove_cvref_t<decltype(error)>;
-    const E copy = error;
+    const E copy = error;  // NOLINT(performance-unnecessary-copy-initialization): the copy is the test
     EXPECT_STREQ(copy.what(), error.what());
     EXPECT_EQ(copy.what(), error.what()) << "copies share their text";
     EXPECT_THROW(error.raise(), E);
