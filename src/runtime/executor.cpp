@@ -109,13 +109,15 @@ std::size_t SubinterpreterExecutor::in_flight() const noexcept {
 }
 
 void SubinterpreterExecutor::execute(Work work) {
+  // The work may run, and the executor be destroyed by who waits for that, before this call returns.
+  const std::shared_ptr<detail::ExecutorCore> kept = core();
   auto run = [work = std::move(work)](Worker&) mutable {
     const python::GilRelease no_gil;
     work();
   };
   using Task = detail::CallableTask<void, decltype(run)>;
   // A refusal destroys the work, which settles what is behind it.
-  (void)core()->accept_always(detail::TaskRef<detail::TaskBase>(new Task(core().get(), std::move(run))));
+  (void)kept->accept_always(detail::TaskRef<detail::TaskBase>(new Task(kept.get(), std::move(run))));
 }
 
 }  // namespace interpool

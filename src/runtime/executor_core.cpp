@@ -111,6 +111,7 @@ ExecutorCore::~ExecutorCore() = default;
 
 void ExecutorCore::start() {
   const MutexLock lock(mutex_);
+  if (stop_begun_) throw RuntimeStateError("the Runtime ended while the executor was made");
   try {
     for (const auto& worker : workers_) {
       threads_.emplace_back([core = shared_from_this(), worker] {
@@ -191,7 +192,9 @@ Failure ExecutorCore::accept(Address address, const CallOptions& options, TaskRe
                                fmt::format("the queue holds {} tasks, its capacity", options_.queue_capacity),
                                context(*task)));
     }
-    if (in_own_task()) {
+    const WorkerThread* worker = WorkerThread::current();
+    const bool own_queue = worker != nullptr && worker->takes_alone_from(target);
+    if (own_queue || in_own_task()) {
       return refuse(
           *task, std::make_shared<const DeadlockError>(
                      "a task that submits to its own executor would wait for room that it keeps others from "
@@ -414,6 +417,8 @@ ExecutorReport ExecutorCore::stop_once(ExecutorStopOptions options) {
       patience = after(std::chrono::milliseconds(1));
     }
   }
+  // Also when the last of them were only reported late.
+  report.drained = report.cancelled.empty() && report.abandoned.empty() && admission_.in_flight() == 0;
   // A bound of its own for the ends of the interpreters, even when the work has used up all the time.
   // With a task stuck there is nothing more to wait for than that.
   const Clock::time_point soon = after(std::chrono::milliseconds(500));

@@ -79,7 +79,8 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
 
   void close() noexcept;
   /// After close(): whether all has settled by then.
-  bool wait_until_settled(Clock::time_point deadline) const noexcept {
+  bool wait_until_settled(Clock::time_point deadline) noexcept {
+    for (const auto& worker : workers_) worker->report_settled();  // what they would report a little later
     return admission_.wait_until_empty(deadline);
   }
   /// Their names.

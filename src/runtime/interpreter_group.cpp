@@ -26,6 +26,10 @@ Failure InterpreterGroup::enter(python::ThreadState& state) {
 Failure InterpreterGroup::create_or_join(python::ThreadState& state) {
   mutex_.lock();
   while (busy_) changed_.wait(mutex_);
+  if (closing_) {
+    mutex_.unlock();
+    return std::make_shared<const WorkerError>("the interpreter is ending");
+  }
   if (handle_ != nullptr) {
     state = python::ThreadState(handle_->state());
     ++threads_;
@@ -112,6 +116,7 @@ bool InterpreterGroup::leave(python::ThreadState& state, std::chrono::steady_clo
     // Without a bound: if another thread is stuck here, stop() gives us both up, and we end the
     // interpreter when it comes back.
     while (threads_ > 1) changed_.wait(mutex_);
+    closing_ = true;  // nobody joins it from now on
   }
   if (!python::end_interpreter(*handle_, state, deadline)) return false;
   process_.live_interpreters.fetch_sub(1, std::memory_order_relaxed);

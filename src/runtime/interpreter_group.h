@@ -61,7 +61,8 @@ class InterpreterGroup {
 
   Mutex mutex_;
   CondVar changed_;
-  bool busy_ INTERPOOL_GUARDED_BY(mutex_) = false;  // a thread creates the interpreter, or sets it up
+  bool closing_ INTERPOOL_GUARDED_BY(mutex_) = false;  // its creator is about to end it
+  bool busy_ INTERPOOL_GUARDED_BY(mutex_) = false;     // a thread creates the interpreter, or sets it up
   std::thread::id creator_ INTERPOOL_GUARDED_BY(mutex_);
   std::size_t threads_ INTERPOOL_GUARDED_BY(mutex_) = 0;             // with a thread state in it
   std::vector<std::size_t> positions_ INTERPOOL_GUARDED_BY(mutex_);  // steps done, per journal

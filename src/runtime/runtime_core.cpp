@@ -183,12 +183,14 @@ void RuntimeCore::stop_executors(Clock::time_point deadline, StopReport& report)
 }
 
 void RuntimeCore::end_home(Clock::time_point deadline, StopReport& report) {
+  // A bound of its own for the end of main, even when the executors have used up all the time.
+  deadline = std::max(deadline, after(std::chrono::milliseconds(500)));
   const bool stuck = static_cast<bool>(main_worker_->running());
   main_worker_->stop();
   if (stuck) {
     report.problems.emplace_back(
         "a task is stuck on the main lane; its thread was left alone, and Python threads were not joined");
-    quiesce_from_helper(std::max(deadline, Clock::now() + std::chrono::milliseconds(500)), report);
+    quiesce_from_helper(deadline, report);
   }
   std::thread thread;
   bool ended = false;

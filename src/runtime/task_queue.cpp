@@ -161,6 +161,11 @@ void TaskQueue::search(Seat seat) {
   set_posture(seats_[seat], Posture::kSearching);
 }
 
+void TaskQueue::found(Seat seat) {
+  const MutexLock lock(inbox_mutex_);
+  set_posture(seats_[seat], Posture::kSummoned);
+}
+
 bool TaskQueue::sit_down(Seat seat) {
   const MutexLock outbox_lock(outbox_mutex_);
   const MutexLock inbox_lock(inbox_mutex_);

@@ -76,6 +76,8 @@ class TaskQueue {
   /// Declares that the worker polls maybe_work() now, and will come for what it finds, or sit down. At
   /// most one at a time.
   void search(Seat seat) INTERPOOL_EXCLUDES(inbox_mutex_);
+  /// The searcher comes for what it has found. From then on others are woken again for what else comes in.
+  void found(Seat seat) INTERPOOL_EXCLUDES(inbox_mutex_);
   /// Declares the seat asleep; false, and nothing done, when there is a task. From then on a task
   /// that comes in may unpark it.
   bool sit_down(Seat seat) INTERPOOL_EXCLUDES(outbox_mutex_, inbox_mutex_);

@@ -37,7 +37,15 @@ void WorkerThread::run(python::ThreadState state) noexcept {
       continue;
     }
     Worker view = WorkerAccess::make(setup_.lane, setup_.index, group_->handle());
-    while (TaskBase* task = next_or_linger()) execute(*task, view);
+    for (unsigned count = 1; TaskBase* task = next_or_linger(); ++count) {
+      execute(*task, view);
+      // Nobody waits for its result any more, which may take its time to die: not with the next task in hand.
+      if (task->only_reference()) put_down();
+      if (count % kYieldAfter == 0) {
+        // For other threads of the interpreter: calls of C functions never look whether one wants the GIL.
+        const python::GilRelease yield;
+      }
+    }
     state_.detach();
     report_settled();
   }
@@ -71,6 +79,8 @@ bool WorkerThread::wait_for_work() noexcept {
 }
 
 bool WorkerThread::search() noexcept {
+  // Only with an interpreter at hand: while we created one, our search would keep others from being woken.
+  if (!state_) return false;
   // At most one worker of the executor searches at a time. relaxed: it guards no data.
   if (setup_.spin.count() == 0 || setup_.searching->exchange(true, std::memory_order_relaxed)) return false;
   if (own_ != nullptr) own_->search(own_seat_);
@@ -78,7 +88,10 @@ bool WorkerThread::search() noexcept {
   const bool found =
       spin_until([this] { return maybe_work() || stopping_.load(std::memory_order_relaxed); }, setup_.spin);
   setup_.searching->store(false, std::memory_order_relaxed);
-  return found && maybe_work();
+  if (!found || !maybe_work()) return false;
+  if (own_ != nullptr) own_->found(own_seat_);
+  if (setup_.shared != nullptr) setup_.shared->found(shared_seat_);
+  return true;
 }
 
 bool WorkerThread::sit_down() noexcept {

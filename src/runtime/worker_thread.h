@@ -65,6 +65,8 @@ class WorkerThread {
   TaskRef<TaskBase> running() noexcept;
 
   [[nodiscard]] TaskQueue& own_queue() noexcept { return *own_; }
+  /// Whether no other worker takes tasks from the queue.
+  [[nodiscard]] bool takes_alone_from(const TaskQueue& queue) const noexcept { return &queue == own_.get(); }
   [[nodiscard]] bool has_own_queue() const noexcept { return own_ != nullptr; }
   [[nodiscard]] Lane lane() const noexcept { return setup_.lane; }
   [[nodiscard]] std::size_t index() const noexcept { return setup_.index; }
@@ -73,7 +75,8 @@ class WorkerThread {
   [[nodiscard]] InterpreterHandle& interpreter() noexcept { return group_->handle(); }
 
  private:
-  static constexpr std::uint32_t kReportAfter = 32;
+  static constexpr std::uint32_t kReportAfter = 32;  // tasks
+  static constexpr unsigned kYieldAfter = 32;        // tasks
 
   /// Sleeps until there may be a task; false: stopped.
   bool wait_for_work() noexcept;

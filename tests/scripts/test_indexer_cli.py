@@ -52,7 +52,10 @@ SCALE = 2
 
 # Stands in for the Python part, to have it fail or take its time.
 FAULTY_TASKS = '''\
-import time
+import os, time
+
+def running():
+    open(os.path.join(os.path.dirname(__file__), "running"), "w").close()
 
 def describe():
     return "hashing", 384
@@ -61,8 +64,10 @@ def chunk(path):
     if b"unchunked" in path:
         raise MemoryError("no room for it")
     if b"stuck" in path:
+        running()
         time.sleep(1000)
     if b"slow" in path:
+        running()
         time.sleep(0.2)
     return True, [("a", 1, 1, "text a"), ("b", 2, 2, "text b")]
 
@@ -570,10 +575,20 @@ class Interrupted(IndexerTest):
             self.write(f"slow{number}.py")
         return self.faulty_tasks()
 
+    def wait_until_running(self):
+        """Until a slow or stuck file is being worked on."""
+        marker = os.path.join(self.temporary, "faulty", "running")
+        deadline = time.monotonic() + HANG
+        while not os.path.exists(marker):
+            self.assertLess(time.monotonic(), deadline, "no file was ever worked on")
+            time.sleep(0.01)
+        os.remove(marker)
+
     def test_first_signal_finishes_what_is_in_flight(self):
         for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
             with self.subTest(number):
                 process = self.start("--workers", "1", *self.slow_files())
+                self.wait_until_running()
                 process.send_signal(number)
                 self.wait_for(process, "stopping: finishing ")
                 returned, report = self.end(process)
@@ -585,7 +600,7 @@ class Interrupted(IndexerTest):
 
     def test_second_signal_cancels(self):
         process = self.start("--workers", "1", *self.slow_files())
-        time.sleep(0.3)  # so that something waits to be cancelled; what is asserted does not depend on it
+        self.wait_until_running()
         process.send_signal(signal.SIGINT)
         self.wait_for(process, "stopping: ")
         process.send_signal(signal.SIGTERM)
@@ -598,6 +613,7 @@ class Interrupted(IndexerTest):
     def test_third_signal_leaves_now(self):
         self.write("stuck.py")
         process = self.start("--workers", "1", *self.faulty_tasks())
+        self.wait_until_running()
         process.send_signal(signal.SIGINT)
         self.wait_for(process, "stopping: ")
         process.send_signal(signal.SIGINT)
@@ -611,19 +627,20 @@ class Interrupted(IndexerTest):
             self.write(f"{number}.py")
         self.write("stuck.py")
         process = self.start("--workers", "1", "--drain", "0.5", *self.faulty_tasks())
+        self.wait_until_running()
         started = time.monotonic()
         process.send_signal(signal.SIGINT)
         returned, report = self.end(process)
         self.assertEqual((returned, report["exit_code"]), (130, 130))
         self.assertLess(time.monotonic() - started, 60)
-        if report["shutdown"]["abandoned"]:
-            self.assertEqual(report["shutdown"]["phase"], "abandoning")
+        self.assertEqual(report["shutdown"]["abandoned"], 1)
+        self.assertEqual(report["shutdown"]["phase"], "abandoning")
         self.verified()
 
     def test_stuck_task_is_abandoned_and_the_process_exits(self):
         self.write("stuck.py")
         process = self.start("--workers", "1", "--drain", "0", *self.faulty_tasks())
-        time.sleep(1)  # so that the task runs
+        self.wait_until_running()
         process.send_signal(signal.SIGINT)
         returned, report = self.end(process)
         self.assertEqual((returned, report["files"]), (130, 0))
@@ -633,6 +650,7 @@ class Interrupted(IndexerTest):
 
     def test_drain_zero_cancels_at_once(self):
         process = self.start("--workers", "1", "--drain", "0", *self.slow_files())
+        self.wait_until_running()
         process.send_signal(signal.SIGINT)
         self.wait_for(process, "cancelling: ")
         returned, report = self.end(process)

@@ -462,7 +462,7 @@ TEST_F(Lessons, LostWakeup) {
   for (const std::chrono::microseconds spin : {0us, 5us}) {
     SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1, .queue_capacity = 8, .spin = spin});
     const Submitter pinned = pool.pinned(0);
-    for (int i = 0; i < 5'000; ++i) {
+    for (int i = 0; i < 40'000; ++i) {
       Future<int> future = i % 2 == 0 ? pinned.submit([i] { return i; }) : pool.submit([i] { return i; });
       for (int wait = i % 128; wait > 0 && !future.ready(); --wait) spin_pause();
       ASSERT_TRUE(settles(future)) << "task " << i << " was never taken";

@@ -94,6 +94,9 @@ class INTERPOOL_API TaskBase {
       delete this;
   }
 
+  /// Whether the caller's reference is the last one.
+  [[nodiscard]] bool only_reference() const noexcept { return refs_.load(std::memory_order_acquire) == 1; }
+
   // --- the future's side; each may be called from any thread -----------------------------------
 
   [[nodiscard]] bool settled() const noexcept {
