@@ -290,6 +290,8 @@ set(_interpool_python_advice [=[
     Arch                       pacman -S python
     macOS, Homebrew            brew install python@3.13
     anywhere, with pyenv       PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install 3.13
+  The packages of Debian 12 and Ubuntu 22.04 are older than 3.12: there it is pyenv
+  (https://github.com/pyenv/pyenv).
   An interpreter somewhere else can be named: INTERPOOL_PYTHON=/path/to/python3, as an environment
   variable, or cmake -DINTERPOOL_PYTHON=/path/to/python3.]=])
 

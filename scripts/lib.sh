@@ -108,26 +108,67 @@ python_fact() {
   sed -n "s/^$1=//p" "$file"
 }
 
-# ensure_python [PRESET]: makes sure that CMake will find a Python; installs one where apt has one that is new
-# enough. A tree that is configured has found its own.
+# value_of KEY: what a line KEY=value on stdin says.
+value_of() { sed -n "s/^$1=//p"; }
+
+# ensure_python [PRESET]: makes sure that CMake will find a Python, with its whole standard library; installs one where
+# apt has one that is new enough. A tree that is configured has found its own.
 ensure_python() {
-  if [ -z "${INTERPOOL_PYTHON:-}" ] && [ -f "build/${1:-none}/interpool-python.txt" ]; then return 0; fi
-  local errors
-  if errors="$(find_python 2>&1 >/dev/null)"; then return 0; fi
-  # Who named an interpreter wants that one: nothing is installed in its place.
-  if [ -z "${INTERPOOL_PYTHON:-}" ] && have_apt && can_be_root; then
-    apt_update
-    local minor
-    for minor in 3.14 3.13 3.12; do
-      # A package that is only referred to by others has no candidate.
-      if [[ "$(apt-cache policy "python$minor-dev" 2>/dev/null)" == *"Candidate: "[0-9]* ]]; then
-        apt_install "python$minor-dev" "python$minor-venv"
-        if errors="$(find_python 2>&1 >/dev/null)"; then return 0; fi
-      fi
-    done
+  local found facts="build/${1:-none}/interpool-python.txt"
+  if [ -z "${INTERPOOL_PYTHON:-}" ] && [ -f "$facts" ]; then
+    found="$(cat "$facts")"
+  elif ! found="$(find_python 2>&1)"; then
+    # Who named an interpreter wants that one: nothing is installed in its place.
+    [ -n "${INTERPOOL_PYTHON:-}" ] || ! have_apt || install_python "$found"
+    found="$(find_python 2>&1)" || no_python "$found"
   fi
-  printf '%s\n' "$errors" >&2
-  die "no Python that interpool can embed; see above for what was tried and what to install."
+  ensure_standard_library "$(value_of stdlib <<<"$found")"
+}
+
+# no_python WHAT_WAS_TRIED [LINE...]
+no_python() {
+  printf '%s\n' "$1" >&2
+  die "no Python that interpool can embed; see above for what was tried and what to install." "${@:2}"
+}
+
+# has_candidate PACKAGE: apt could install it. A package that is only referred to by others has no candidate.
+has_candidate() { [[ "$(apt-cache policy "$1" 2>/dev/null)" == *"Candidate: "[0-9]* ]]; }
+
+# install_python WHAT_WAS_TRIED: installs the newest Python that apt has, if one is new enough.
+install_python() {
+  local version system
+  can_be_root || no_python "$1" "There is neither root nor sudo to install one with."
+  apt_update
+  for version in 3.14 3.13 3.12; do
+    if has_candidate "python$version-dev"; then
+      apt_install "python$version-dev" "python$version-venv"
+      return
+    fi
+  done
+  # shellcheck disable=SC1091
+  system="$(. /etc/os-release 2>/dev/null && printf %s "${PRETTY_NAME:-}")" || true
+  no_python "$1" "apt has no Python 3.12 or newer for ${system:-this system}, so none was installed: use pyenv, as above."
+}
+
+# ensure_standard_library DIRECTORY: Debian and Ubuntu keep more than half of the standard library's files, its package
+# `test`, in a package of their own. The demo and the tests that index the standard library count on them.
+ensure_standard_library() {
+  local stdlib="$1" package
+  if [ -z "$stdlib" ] || [ -d "$stdlib/test/test_json" ]; then return 0; fi
+  package="lib$(basename "$stdlib")-testsuite"
+  if have_apt && dpkg-query -S "$stdlib/os.py" >/dev/null 2>&1; then
+    if ! can_be_root; then
+      say "$stdlib lacks its package 'test', which tests count on; as root: apt-get install $package"
+      return 0
+    fi
+    apt_update
+    if has_candidate "$package"; then
+      say "$stdlib is the system's, which has its package 'test' in $package: the demo and tests index it"
+      apt_install "$package"
+      return 0
+    fi
+  fi
+  say "$stdlib lacks its package 'test': the demo indexes fewer files, and tests that count them fail"
 }
 
 # configure PRESET [cmake arguments]: says only the line about Python, unless it fails.
