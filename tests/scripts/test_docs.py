@@ -6,7 +6,8 @@
 
 The rules:
   programs   a C++ block with a main() is, to the letter, a source of an example that is built; if the documents show
-             a program whose output test_examples.py knows, README.md shows that output too.
+             a program whose output test_examples.py knows, README.md shows that output too. README.md shows the
+             quickstart.
   fragments  any other C++ block compiles against the public headers: inside a function that has a
              `Runtime& python` and a `SubinterpreterExecutor& pool`, or, marked "cpp namespace", outside of one.
   names      a file, link, heading, header, CMake target, preset, option, script, script's option, test label or C++ name
@@ -27,6 +28,7 @@ TOP_FILES = ("README.md", "CHANGELOG.md", "LICENSE", "CMakeLists.txt", "CMakePre
              ".clang-tidy", ".editorconfig", ".gitignore")
 TOP_FOLDERS = r"\.ci|benchmarks|cmake|docs|examples|include|scripts|src|tests"
 PATH = re.compile(rf"(?<![\w./<~-])(?:{TOP_FOLDERS})/[\w./*-]*[\w*/]")
+QUICKSTART = "examples/quickstart/main.cpp"
 HEADER = re.compile(r"<(interpool/[\w/.]+)>")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 SPAN = re.compile(r"(`+)(.+?)\1")
@@ -214,14 +216,18 @@ class Checker:
 
     def check_programs(self):
         examples = dict(self.built_examples())
+        shown = set()
         for document, start, _, text in self.cpp_blocks():
             if not re.search(r"\bint main\(", text):
                 continue
             same = [path for path, source in examples.items() if source == text]
+            shown.update((document.path, path) for path in same)
             if not same:
                 self.report(document, start, "this program is not the source of an example that is built")
             for path in same:
                 self.check_output(document, start, os.path.basename(os.path.dirname(path)))
+        if ("README.md", QUICKSTART) not in shown:
+            self.problems.append(("README.md", 0, f"does not show {QUICKSTART}"))
 
     def check_output(self, document, line, example):
         found = re.search(r"^EXPECTED = (\{.*?^\})", self.read("tests/scripts/test_examples.py"), re.M | re.S)
@@ -318,6 +324,16 @@ BLOCKS = [
 ]
 
 
+def problems_of(readme, compiler):
+    """What is found in TREE with that README.md."""
+    with tempfile.TemporaryDirectory() as root:
+        for path, content in {**TREE, "README.md": "\n".join(readme) + "\n"}.items():
+            os.makedirs(os.path.join(root, os.path.dirname(path)), exist_ok=True)
+            with open(os.path.join(root, path), "w", encoding="utf-8") as file:
+                file.write(content)
+        return Checker(root, compiler).run()
+
+
 def self_test(compiler):
     lines = ["# The title", ""]
     expected = set()
@@ -330,12 +346,7 @@ def self_test(compiler):
         if bad:
             expected.add(len(lines) + 1)
         lines += text.splitlines() + ["```"]
-    with tempfile.TemporaryDirectory() as root:
-        for path, content in {**TREE, "README.md": "\n".join(lines) + "\n"}.items():
-            os.makedirs(os.path.join(root, os.path.dirname(path)), exist_ok=True)
-            with open(os.path.join(root, path), "w", encoding="utf-8") as file:
-                file.write(content)
-        problems = Checker(root, compiler).run()
+    problems = problems_of(lines, compiler)
     found = {line for path, line, _ in problems if path == "README.md"}
     for line in sorted(expected - found):
         print(f"self-test: missed the problem planted in line {line}: {lines[line - 1]}")
@@ -344,7 +355,10 @@ def self_test(compiler):
             print(f"self-test: false alarm: {path}:{line}: {message}")
     if found != expected or any(path != "README.md" for path, _, _ in problems):
         return 1
-    print(f"test_docs: found all {len(expected)} planted problems, and no others")
+    if problems_of(["# Nothing"], compiler) != [("README.md", 0, f"does not show {QUICKSTART}")]:
+        print("self-test: missed that README.md does not show the quickstart")
+        return 1
+    print(f"test_docs: found all {len(expected) + 1} planted problems, and no others")
     return 0
 
 
