@@ -326,7 +326,8 @@ class INTERPOOL_API SubinterpreterExecutor final : public Submitter, public Exec
   /// Closes, drains, cancels what is still queued, waits for what runs, ends the interpreters on
   /// their threads. What is still running at the timeout is settled with AbandonedError and its
   /// thread left alone; its callable lives until it comes back. Called again, it returns the first
-  /// report. Throws DeadlockError in a task of this executor.
+  /// report; while the first call is still at it, it waits for that, but no longer than its own
+  /// timeout, and then returns how things stand. Throws DeadlockError in a task of this executor.
   ExecutorReport stop(ExecutorStopOptions options);
 
   /// What has become of the tasks so far. A task counts before its future is ready.

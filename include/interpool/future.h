@@ -178,6 +178,7 @@ class ContinuationTask final : public TaskState<R>, private Continuation {
     this->add_ref();  // held by the upstream, handed on in upstream_settled()
     // A reference of our own: the upstream may settle, and the work run, inside the call.
     const auto upstream = TaskRef<TaskState<T>>::share(*upstream_);
+    this->depends_on(*upstream);
     upstream->set_continuation(*this);
   }
 
@@ -198,6 +199,7 @@ class ContinuationTask final : public TaskState<R>, private Continuation {
 
  private:
   void upstream_settled() noexcept override {
+    this->depends_on_anyone();
     dispatch(executor_, Work(TaskRef<TaskBase>(static_cast<TaskBase*>(this))));
   }
   Result<T> upstream_result() {

@@ -97,7 +97,8 @@ class INTERPOOL_API Runtime {
   /// Ends the executors that are left (their queued tasks are cancelled), then quiesces Python:
   /// joins its threads, runs atexit callbacks, flushes. Returns at the latest when `timeout` has
   /// passed, plus a small constant; what has not ended by then is left running and reported.
-  /// Called again, it returns the first report. Throws DeadlockError inside a task.
+  /// Called again, it returns the first report; while the first call is still at it, it waits for
+  /// that, but no longer than its own timeout. Throws DeadlockError inside a task.
   StopReport stop(std::chrono::milliseconds timeout);
 
   /// "3.13.0"

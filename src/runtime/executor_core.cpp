@@ -111,7 +111,7 @@ ExecutorCore::~ExecutorCore() = default;
 
 void ExecutorCore::start() {
   const MutexLock lock(mutex_);
-  if (stop_begun_) throw RuntimeStateError("the Runtime ended while the executor was made");
+  if (stop_.begun()) throw RuntimeStateError("the Runtime ended while the executor was made");
   try {
     for (const auto& worker : workers_) {
       threads_.emplace_back([core = shared_from_this(), worker] {
@@ -378,27 +378,23 @@ std::size_t ExecutorCore::interpreters() const noexcept {
 
 ExecutorReport ExecutorCore::stop(ExecutorStopOptions options) {
   const python::GilRelease no_gil;
-  {
-    const MutexLock lock(mutex_);
-    if (stop_begun_) {
-      while (!report_) changed_.wait(mutex_);
-      return *report_;
-    }
-    stop_begun_ = true;
-  }
-  ExecutorReport report = stop_once(options);
-  const MutexLock lock(mutex_);
-  report_ = report;
-  changed_.notify_all();
+  return stop_.run(
+      after(options.timeout), [&] { return stop_once(options); }, [this] { return report_so_far(); });
+}
+
+ExecutorReport ExecutorCore::report_so_far() const {
+  ExecutorReport report;
+  report.tasks = counts();
+  report.interpreters_left = interpreters();
   return report;
 }
 
 ExecutorReport ExecutorCore::stop_once(ExecutorStopOptions options) {
   const Clock::time_point deadline = after(options.timeout);
   ExecutorReport report;
+  bool stuck = false;
   close();
-  report.drained = wait_until_settled(std::min(deadline, after(options.drain)));
-  if (!report.drained) {
+  if (!wait_until_settled(std::min(deadline, after(options.drain)))) {
     report.cancelled = cancel_queued("cancelled: its executor is ending");
     // Nothing can be waited for that waits for us.
     Clock::time_point patience = in_own_task() ? Clock::now() : deadline;
@@ -408,6 +404,7 @@ ExecutorReport ExecutorCore::stop_once(ExecutorStopOptions options) {
       if (end == Clock::time_point::max()) end = after(std::chrono::milliseconds(1000));
       if (Clock::now() > end) {
         // A destructor, say, of a cancelled callable, that does not return to the thread that cancelled.
+        stuck = true;
         runtime_->log().error("executor '{}': a task is stuck on its way out, in a thread that is not ours",
                               options_.name);
         new std::shared_ptr<ExecutorCore>(shared_from_this());  // for that thread, for ever
@@ -426,7 +423,7 @@ ExecutorReport ExecutorCore::stop_once(ExecutorStopOptions options) {
   report.tasks = counts();
 
   Logger& log = runtime_->log();
-  if (report.tasks.accepted != report.tasks.settled()) {
+  if (report.tasks.accepted != report.tasks.settled() && !stuck) {
     log.error("executor '{}': {} tasks were accepted but {} settled: this is a bug of interpool",
               options_.name, report.tasks.accepted, report.tasks.settled());
   }

@@ -5,6 +5,7 @@
 #include "interpool/executor.h"
 #include "runtime/admission.h"
 #include "runtime/journal.h"
+#include "runtime/stop_once.h"
 #include "runtime/task_queue.h"
 #include "runtime/worker_thread.h"
 
@@ -12,7 +13,6 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -85,6 +85,7 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   }
   /// Their names.
   std::vector<std::string> cancel_queued(const char* reason);
+  /// See SubinterpreterExecutor::stop.
   ExecutorReport stop(ExecutorStopOptions options);
   /// Whether the calling thread runs a task of this executor, and so cannot wait for all of them.
   [[nodiscard]] bool in_own_task() const noexcept;
@@ -93,10 +94,7 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   /// How many of its interpreters exist.
   [[nodiscard]] std::size_t interpreters() const noexcept;
   /// Whether stop() has returned to somebody.
-  [[nodiscard]] bool stopped() noexcept INTERPOOL_EXCLUDES(mutex_) {
-    const MutexLock lock(mutex_);
-    return report_.has_value();
-  }
+  [[nodiscard]] bool stopped() noexcept { return stop_.finished(); }
   [[nodiscard]] const ExecutorOptions& options() const noexcept { return options_; }
   [[nodiscard]] RuntimeCore& runtime() const noexcept { return *runtime_; }
 
@@ -110,6 +108,8 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   std::size_t end_workers(Clock::time_point deadline);
   void worker_ended() INTERPOOL_EXCLUDES(mutex_);
   ExecutorReport stop_once(ExecutorStopOptions options);
+  /// The report of an end that is still under way.
+  ExecutorReport report_so_far() const;
 
   // Constant after start().
   const std::shared_ptr<RuntimeCore> runtime_;
@@ -125,13 +125,12 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   std::atomic<std::uint64_t> accepted_elsewhere_ = 0;     // by the main lane's queue
   std::atomic<std::uint64_t> settled_elsewhere_[5] = {};  // by Outcome: by third parties and on the main lane
   std::atomic<Clock::rep> end_deadline_ = 0;              // of the workers' interpreters
+  StopOnce<ExecutorReport> stop_;
 
   Mutex mutex_;
   CondVar changed_;
   std::vector<std::thread> threads_ INTERPOOL_GUARDED_BY(mutex_);
   std::size_t workers_running_ INTERPOOL_GUARDED_BY(mutex_) = 0;
-  bool stop_begun_ INTERPOOL_GUARDED_BY(mutex_) = false;
-  std::optional<ExecutorReport> report_ INTERPOOL_GUARDED_BY(mutex_);
 };
 
 }  // namespace interpool::detail

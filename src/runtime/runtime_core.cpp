@@ -124,31 +124,26 @@ void RuntimeCore::quiesce(bool on_home_thread) noexcept {
 
 void RuntimeCore::add_executor(const std::shared_ptr<ExecutorCore>& executor) {
   const MutexLock lock(mutex_);
-  if (stop_begun_) throw RuntimeStateError("the Runtime has ended; executors need one that runs");
+  if (stop_.begun()) throw RuntimeStateError("the Runtime has ended; executors need one that runs");
   std::erase_if(executors_, [](const auto& known) { return known.expired(); });
   executors_.push_back(executor);
 }
 
 StopReport RuntimeCore::stop(std::chrono::milliseconds timeout) {
   const python::GilRelease no_gil;
-  {
-    const MutexLock lock(mutex_);
-    if (stop_begun_) {
-      while (!report_) changed_.wait(mutex_);
-      return *report_;
-    }
-    stop_begun_ = true;
-  }
+  return stop_.run(
+      after(timeout), [&] { return stop_once(timeout); },
+      [] { return StopReport{.clean = false, .problems = {"another call of stop() is still at it"}}; });
+}
+
+StopReport RuntimeCore::stop_once(std::chrono::milliseconds timeout) {
   const Clock::time_point deadline = after(timeout);
   StopReport report;
   stop_executors(deadline, report);
-  timekeeper_.stop();
+  timekeeper_->stop(std::max(deadline, after(std::chrono::milliseconds(500))));
   end_home(deadline, report);
   report.clean = report.problems.empty();
   for (const std::string& problem : report.problems) log_.warn("stopping Python: {}", problem);
-  const MutexLock lock(mutex_);
-  report_ = report;
-  changed_.notify_all();
   return report;
 }
 
@@ -174,6 +169,11 @@ void RuntimeCore::stop_executors(Clock::time_point deadline, StopReport& report)
     if (!ended.abandoned.empty()) {
       report.problems.push_back(fmt::format("executor '{}': {} running tasks were abandoned",
                                             executor->options().name, ended.abandoned.size()));
+    }
+    if (ended.tasks.settled() < ended.tasks.accepted) {
+      report.problems.push_back(fmt::format("executor '{}': {} tasks had not settled",
+                                            executor->options().name,
+                                            ended.tasks.accepted - ended.tasks.settled()));
     }
     if (ended.interpreters_left > 0) {
       report.problems.push_back(fmt::format("executor '{}': {} interpreters were left standing",
@@ -227,9 +227,12 @@ void RuntimeCore::quiesce_from_helper(Clock::time_point deadline, StopReport& re
   const MutexLock lock(mutex_);
   while (!quiesced_ && changed_.wait_until(mutex_, deadline)) {
   }
-  if (!quiesced_)
-    report.problems.emplace_back(
-        "atexit callbacks and flushes did not run: the main interpreter's GIL is held");
+  if (quiesced_) return;
+  // relaxed: it only chooses the words.
+  report.problems.emplace_back(
+      quiescing_.load(std::memory_order_relaxed)
+          ? "atexit callbacks and flushes of the main interpreter did not end in time"
+          : "atexit callbacks and flushes did not run: the main interpreter's GIL is held");
 }
 
 }  // namespace interpool::detail

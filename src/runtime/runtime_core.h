@@ -6,13 +6,13 @@
 #include "interpool/runtime.h"
 #include "runtime/interpreter_group.h"
 #include "runtime/journal.h"
+#include "runtime/stop_once.h"
 #include "runtime/timekeeper.h"
 #include "runtime/worker_thread.h"
 
 #include <atomic>
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -32,6 +32,7 @@ class RuntimeCore : public std::enable_shared_from_this<RuntimeCore> {
 
   /// Starts the home thread and waits until CPython runs; throws what went wrong. Once.
   void start();
+  /// See Runtime::stop.
   StopReport stop(std::chrono::milliseconds timeout);
 
   /// Throws RuntimeStateError once stop() has begun.
@@ -41,7 +42,7 @@ class RuntimeCore : public std::enable_shared_from_this<RuntimeCore> {
   [[nodiscard]] bool adopted() const noexcept { return adopted_; }
   [[nodiscard]] const std::string& version() const noexcept { return version_; }
   [[nodiscard]] Logger& log() noexcept { return log_; }
-  [[nodiscard]] Timekeeper& timekeeper() noexcept { return timekeeper_; }
+  [[nodiscard]] Timekeeper& timekeeper() noexcept { return *timekeeper_; }
   [[nodiscard]] const std::shared_ptr<Journal>& journal() const noexcept { return journal_; }
   [[nodiscard]] ProcessState& process() noexcept { return process_; }
   [[nodiscard]] WorkerThread& main_worker() noexcept { return *main_worker_; }
@@ -57,6 +58,7 @@ class RuntimeCore : public std::enable_shared_from_this<RuntimeCore> {
   void prepare_main();
   /// Attached to main: brings it to rest, if nobody has begun that before.
   void quiesce(bool on_home_thread) noexcept;
+  StopReport stop_once(std::chrono::milliseconds timeout);
   void stop_executors(std::chrono::steady_clock::time_point deadline, StopReport& report);
   void end_home(std::chrono::steady_clock::time_point deadline, StopReport& report);
   void quiesce_from_helper(std::chrono::steady_clock::time_point deadline, StopReport& report);
@@ -71,9 +73,10 @@ class RuntimeCore : public std::enable_shared_from_this<RuntimeCore> {
   // Self-synchronised.
   Logger log_;
   ProcessState process_;
-  Timekeeper timekeeper_;
+  const std::shared_ptr<Timekeeper> timekeeper_ = std::make_shared<Timekeeper>();
   const std::shared_ptr<Journal> journal_ = std::make_shared<Journal>();
   std::atomic<bool> quiescing_ = false;
+  StopOnce<StopReport> stop_;
 
   Mutex mutex_;
   CondVar changed_;
@@ -82,8 +85,6 @@ class RuntimeCore : public std::enable_shared_from_this<RuntimeCore> {
   std::exception_ptr start_error_ INTERPOOL_GUARDED_BY(mutex_);
   std::thread thread_ INTERPOOL_GUARDED_BY(mutex_);
   std::vector<std::weak_ptr<ExecutorCore>> executors_ INTERPOOL_GUARDED_BY(mutex_);
-  bool stop_begun_ INTERPOOL_GUARDED_BY(mutex_) = false;
-  std::optional<StopReport> report_ INTERPOOL_GUARDED_BY(mutex_);
 };
 
 }  // namespace interpool::detail

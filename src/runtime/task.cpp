@@ -25,7 +25,8 @@ const std::string& TaskBase::default_name() const noexcept {
 
 void TaskBase::wait() {
   if (settled()) return;
-  if (only_worker_ != nullptr && only_worker_ == WorkerThread::current()) {
+  const WorkerThread* only_worker = only_worker_.load(std::memory_order_relaxed);
+  if (only_worker != nullptr && only_worker == WorkerThread::current()) {
     throw DeadlockError(
         "a task waits for another that only its own worker can run; use then(), or wait elsewhere",
         {.task = name()});

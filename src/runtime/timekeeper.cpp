@@ -12,11 +12,11 @@ bool earlier(TaskBase* a, TaskBase* b) { return a->details()->deadline < b->deta
 
 }  // namespace
 
-Timekeeper::~Timekeeper() { stop(); }
-
 void Timekeeper::add(TaskBase& task) {
   const MutexLock lock(mutex_);
-  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+  if (!thread_.joinable() && !stopping_) {
+    thread_ = std::thread([keeper = shared_from_this()] { keeper->run(); });
+  }
   heap_.push_back(nullptr);
   place(heap_.size() - 1, &task);
   sift_up(heap_.size() - 1);
@@ -29,15 +29,25 @@ void Timekeeper::remove(TaskBase& task) noexcept {
   if (slot != TaskDetails::kNoSlot) erase(slot);
 }
 
-void Timekeeper::stop() noexcept {
+void Timekeeper::stop(Clock::time_point deadline) noexcept {
   std::thread thread;
+  bool ended = false;
   {
     const MutexLock lock(mutex_);
     stopping_ = true;
+    changed_.notify_all();
     thread = std::move(thread_);
+    if (!thread.joinable()) return;
+    const bool ourselves = thread.get_id() == std::this_thread::get_id();
+    while (!ended_ && !ourselves && changed_.wait_until(mutex_, deadline)) {
+    }
+    ended = ended_;
   }
-  changed_.notify_one();
-  if (thread.joinable()) thread.join();
+  if (ended) {
+    thread.join();
+  } else {
+    thread.detach();
+  }
 }
 
 void Timekeeper::run() {
@@ -59,6 +69,8 @@ void Timekeeper::run() {
     ExecutorCore::expire(*expired);  // may run destructors of the user's
     mutex_.lock();
   }
+  ended_ = true;
+  changed_.notify_all();
   mutex_.unlock();
 }
 

@@ -18,8 +18,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace interpool::test {
@@ -237,6 +239,78 @@ TEST(EndScenario, AStuckHomeThreadDoesNotKeepPythonFromItsEnd) {
   const Child holding = run_scenario("stuck_at_home", {"native"});
   EXPECT_TRUE(holding.exited_with(8)) << holding;
   EXPECT_EQ(holding.out, "") << "nobody can run Python there";
+}
+
+/// Does something when it dies.
+template <class F>
+class AtDeath {
+ public:
+  explicit AtDeath(F action) : action_(std::move(action)) {}
+  AtDeath(AtDeath&& other) noexcept : action_(std::exchange(other.action_, std::nullopt)) {}
+  AtDeath& operator=(AtDeath&&) = delete;
+  ~AtDeath() {
+    if (action_) (*action_)();
+  }
+
+ private:
+  std::optional<F> action_;
+};
+
+SCENARIO(stuck_destructor_of_a_late_task) {
+  Runtime python;
+  SubinterpreterExecutor pool(python, {.name = "late", .pooled = {.threads = 1}});
+  Event release;
+  Event started;
+  auto busy = pool.submit([&] {
+    started.set();
+    release.wait();
+  });
+  started.wait();
+  Event dying;
+  auto late = pool.with({.timeout = 1ms}).submit([stuck = AtDeath([&] {
+                                                    dying.set();
+                                                    for (;;) pause();
+                                                  })] { (void)stuck; });
+  dying.wait();
+  release.set();
+  const StopReport report = python.stop(100ms);
+  REQUIRE(!report.clean);
+  REQUIRE(mentions(report, "1 tasks had not settled"));
+  REQUIRE(!late.ready());
+  _exit(11);
+}
+TEST(EndScenario, ADestructorThatDoesNotReturnDelaysTheEndByItsBoundOnly) {
+  const Child child = run_scenario("stuck_destructor_of_a_late_task");
+  EXPECT_TRUE(child.exited_with(11)) << child;
+  EXPECT_NE(child.err.find("stuck on its way out"), std::string::npos) << child;
+  EXPECT_EQ(child.err.find("a bug of interpool"), std::string::npos) << child;
+}
+
+SCENARIO(stop_in_a_destructor_of_a_late_task) {
+  Runtime python;
+  SubinterpreterExecutor pool(python, {.pooled = {.threads = 1}});
+  Event release;
+  Event started;
+  auto busy = pool.submit([&] {
+    started.set();
+    release.wait();
+  });
+  started.wait();
+  Event stopped;
+  auto late = pool.with({.timeout = 1ms}).submit([stops = AtDeath([&] {
+                                                    REQUIRE(!python.stop(50ms).clean);
+                                                    stopped.set();
+                                                  })] { (void)stops; });
+  stopped.wait();
+  REQUIRE_THROWS(get(late), TimeoutError);
+  REQUIRE_THROWS(get(busy), AbandonedError);
+  REQUIRE(!python.stop(kPatience).clean);
+  release.set();
+  _exit(12);
+}
+TEST(EndScenario, StopMayBeCalledByADestructorOfATaskThatIsTooLate) {
+  const Child child = run_scenario("stop_in_a_destructor_of_a_late_task");
+  EXPECT_TRUE(child.exited_with(12)) << child;
 }
 
 SCENARIO(spinning_atexit) {

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace interpool::test {
@@ -260,6 +261,54 @@ TEST_P(WithWorkers, ManyThreadsMayStopAtOnce) {
   busy->release();
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(same, 4);
+}
+
+TEST_P(WithWorkers, ASecondStopIsBoundedByItsOwnTime) {
+  SubinterpreterExecutor pool(runtime(), options());
+  std::optional<BusyTask> busy(pool);
+  std::thread first([&] { EXPECT_TRUE(pool.stop({.drain = kPatience, .timeout = kPatience}).drained); });
+  wait_until([&] { return !pool.try_submit([] {}); });
+  const ExecutorReport second = pool.stop({.timeout = 5ms});
+  EXPECT_FALSE(busy->future().ready()) << "the first one's drain goes on";
+  EXPECT_FALSE(second.drained);
+  EXPECT_LT(second.tasks.settled(), second.tasks.accepted);
+  EXPECT_GE(second.interpreters_left, 1U);
+  busy->release();
+  first.join();
+  EXPECT_TRUE(pool.stop({}).drained);
+}
+
+TEST_P(WithWorkers, StopInADestructorThatStopRunsReturnsAtOnce) {
+  struct StopsAgain {
+    SubinterpreterExecutor* pool = nullptr;
+    std::optional<ExecutorReport>* report = nullptr;
+    StopsAgain(SubinterpreterExecutor& p, std::optional<ExecutorReport>& r) : pool(&p), report(&r) {}
+    StopsAgain(StopsAgain&& other) noexcept
+        : pool(std::exchange(other.pool, nullptr)), report(other.report) {}
+    StopsAgain& operator=(StopsAgain&&) = delete;
+    ~StopsAgain() {
+      if (pool != nullptr) *report = pool->stop({.timeout = kPatience});
+    }
+  };
+  std::optional<ExecutorReport> inner;
+  SubinterpreterExecutor pool(runtime(), options());
+  std::vector<std::unique_ptr<BusyTask>> busy;
+  for (std::size_t i = 0; i < options().pinned_workers; ++i)
+    busy.push_back(std::make_unique<BusyTask>(pool.pinned(i)));
+  for (std::size_t i = 0; i < options().pooled.interpreters; ++i)
+    busy.push_back(std::make_unique<BusyTask>(pool));
+  auto queued = pool.submit([again = StopsAgain(pool, inner)] { (void)again; });
+  std::thread releaser([&] {
+    queued.wait();
+    for (auto& task : busy) task->release();
+  });
+  const ExecutorReport outer = pool.stop({.timeout = kPatience});
+  releaser.join();
+  ASSERT_TRUE(inner);
+  EXPECT_FALSE(inner->drained);
+  EXPECT_EQ(inner->tasks.cancelled, 0U) << "it is just being cancelled";
+  EXPECT_EQ(outer.tasks.cancelled, 1U);
+  expect_balance(outer);
 }
 
 TEST_P(WithWorkers, StopAndDrainInATaskOfItsOwnAreErrors) {

@@ -385,6 +385,34 @@ TEST_F(Futures, WaitingInATaskGivesItsGilToOthers) {
   EXPECT_EQ(get(outer), 4);
 }
 
+TEST_F(Futures, AContinuationOfWhatOnlyTheWaiterCanRunIsADeadlock) {
+  auto outer = pool().submit([&] {
+    auto once = pool().call<int>("builtins:abs", -3).then([](Result<int> r) { return r.value(); });
+    EXPECT_THROW((void)once.get(), DeadlockError);
+    auto twice = once.then([](Result<int> r) { return r.value(); });
+    EXPECT_THROW(twice.wait(), DeadlockError);
+    return twice;
+  });
+  auto inner = get(outer);
+  EXPECT_EQ(get(inner), 3) << "elsewhere it can be waited for";
+}
+
+TEST_F(Futures, AWorkerMayWaitForTheContinuationOfWhatItHasRun) {
+  Event go;
+  auto next = pool().call<int>("builtins:abs", -3).then([&](Result<int> r) {
+    go.wait();
+    return r.value();
+  });
+  Event started;
+  auto waits = pool().submit([&] {
+    started.set();
+    return get(next);
+  });
+  started.wait();
+  go.set();
+  EXPECT_EQ(get(waits), 3);
+}
+
 TEST_F(Futures, DropOfAContinuationRunsItStill) {
   Event ran;
   (void)pool().call<int>("builtins:abs", -3).then([&](const Result<int>&) { ran.set(); });

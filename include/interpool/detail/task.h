@@ -161,7 +161,11 @@ class INTERPOOL_API TaskBase {
   explicit TaskBase(ExecutorCore* core) noexcept : core_(core) {}
   virtual ~TaskBase();
   /// Says that this task waits for `part`, and so for the worker that alone can run it.
-  void depends_on(const TaskBase& part) noexcept { only_worker_ = part.only_worker_; }
+  void depends_on(const TaskBase& part) noexcept {
+    only_worker_.store(part.only_worker_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  }
+  /// The same for whatever settles it next: it may be anyone.
+  void depends_on_anyone() noexcept { only_worker_.store(nullptr, std::memory_order_relaxed); }
   /// The name of the called function, for errors of a task that was given no name.
   [[nodiscard]] virtual const std::string& default_name() const noexcept;
 
@@ -200,8 +204,9 @@ class INTERPOOL_API TaskBase {
   TaskQueue* queue_ = nullptr;
   // The executor the task was accepted by, which outlives it until it is settled; null for others.
   ExecutorCore* const core_;
-  // The only worker that can run it, if there is just one: set before it is queued.
-  const WorkerThread* only_worker_ = nullptr;
+  // The only worker that can bring it on, if there is just one. relaxed: it concerns that worker alone,
+  // and what the worker itself brought on it sees.
+  std::atomic<const WorkerThread*> only_worker_ = nullptr;
   std::unique_ptr<TaskDetails> details_;
   Continuation* continuation_ = nullptr;  // published by kContinuation
   Failure failure_;                       // published by kFailure
