@@ -1,17 +1,12 @@
 // A trivial typed call with its future, one pinned worker, many in flight.
 
-#include "afternoon_executor.h"
-#include "bare_interpreter.h"
-#include "child_process.h"
-#include "placement.h"
+#include "call_references.h"
 #include "suite.h"
 #include "timing.h"
 
 #include <interpool/interpool.h>
 
 #include <future>
-#include <memory>
-#include <string>
 #include <vector>
 
 namespace bench {
@@ -31,7 +26,7 @@ double in_flight(std::vector<FutureType>& futures, std::size_t count, Submit sub
     for (auto& future : futures) sum += future.get();
     futures.clear();
   });
-  check(sum == static_cast<long>(count * (count - 1) / 2), "the calls computed something else");
+  check_sum(sum, count);
   return time;
 }
 
@@ -73,42 +68,28 @@ void call_rows(Suite& suite, interpool::Runtime& runtime) {
   interpool::SubinterpreterExecutor pool(runtime, {.pinned_workers = 1, .queue_capacity = 2 * kVeryMany});
   const Function<long(long)> abs = pool.pinned(0).function<long(long)>("builtins:abs");
   const Function<long(long)> timed = abs.with({.timeout = std::chrono::hours(1)});
-  BareInterpreter bare;
-  AfternoonExecutor peer;
-  std::unique_ptr<InterpreterPool> interpreter_pool;
-  std::string no_interpreter_pool;
-  if (suite.wants(ipe.id)) {
-    interpreter_pool = InterpreterPool::start(suite.options().ipe_python, no_interpreter_pool);
-  }
-  pool.pinned(0).submit([] { place_this_thread(End::kWorker); }).get();
-  bare.run([] {
-    place_this_thread(End::kWorker);
-    return 0.0;
-  });
-  const PlacedCaller placed;
+  CallReferences references(suite, {pool.pinned(0)}, ipe);
   std::vector<Future<long>> futures;
   std::vector<std::future<long>> peer_futures;
 
   const std::vector<Side> sides = {
       {"interpool", [&] { return in_flight(futures, kMany, abs); }},
-      {"bare call loop", [&] { return bare.run([] { return bare_call_loop(kMany); }); }},
+      {"bare call loop", [&] { return references.bare_loop(kMany); }},
       {"afternoon executor",
-       [&] { return in_flight(peer_futures, kMany, [&](long value) { return peer.abs(value); }); }},
-      {"InterpreterPoolExecutor", [&] { return interpreter_pool->in_flight(kFew); }},
+       [&] {
+         return in_flight(peer_futures, kMany, [&](long value) { return references.afternoon().abs(value); });
+       }},
+      {"InterpreterPoolExecutor", [&] { return references.interpreter_pool().in_flight(kFew); }},
       {"with a deadline", [&] { return in_flight(futures, kMany, timed); }},
       {"interpool", [&] { return in_flight(futures, kVeryMany, abs); }},
-      {"bare call loop", [&] { return bare.run([] { return bare_call_loop(kVeryMany); }); }},
+      {"bare call loop", [&] { return references.bare_loop(kVeryMany); }},
   };
   // One after the other: what the others leave behind in the heap would slow the calls of this row.
   suite.compare(sides, {bare_loop}, suite.options().repetitions());
   suite.compare(sides, {million}, suite.options().few_repetitions());
   suite.compare(sides, {afternoon}, suite.options().few_repetitions());
   suite.compare(sides, {deadline}, suite.options().few_repetitions());
-  if (interpreter_pool == nullptr) {
-    suite.skip(ipe, no_interpreter_pool);
-    return;
-  }
-  suite.compare(sides, {ipe}, suite.options().few_repetitions());
+  references.compare_interpreter_pool(suite, sides);
 }
 
 }  // namespace bench

@@ -1,18 +1,13 @@
 // One call at a time: submit, wait for the result, submit the next.
 
-#include "afternoon_executor.h"
-#include "bare_interpreter.h"
-#include "child_process.h"
+#include "call_references.h"
 #include "ping_pong.h"
-#include "placement.h"
 #include "suite.h"
 #include "timing.h"
 
 #include <interpool/interpool.h>
 
 #include <chrono>
-#include <memory>
-#include <string>
 #include <vector>
 
 namespace bench {
@@ -25,7 +20,7 @@ double round_trips(std::size_t count, Call call) {
   const double time = nanoseconds_per(count, [&] {
     for (std::size_t i = 0; i < count; ++i) sum += call(-static_cast<long>(i)).get();
   });
-  check(sum == static_cast<long>(count * (count - 1) / 2), "the calls computed something else");
+  check_sum(sum, count);
   return time;
 }
 
@@ -67,38 +62,21 @@ void round_trip_rows(Suite& suite, interpool::Runtime& runtime) {
       runtime, {.pinned_workers = 1, .spin = std::chrono::microseconds(0)});
   const auto hot_abs = spinning_pool.pinned(0).function<long(long)>("builtins:abs");
   const auto asleep_abs = sleeping_pool.pinned(0).function<long(long)>("builtins:abs");
-  BareInterpreter bare;
-  AfternoonExecutor peer;
-  std::unique_ptr<InterpreterPool> interpreter_pool;
-  std::string no_interpreter_pool;
-  if (suite.wants(ipe.id)) {
-    interpreter_pool = InterpreterPool::start(suite.options().ipe_python, no_interpreter_pool);
-  }
-  spinning_pool.pinned(0).submit([] { place_this_thread(End::kWorker); }).get();
-  sleeping_pool.pinned(0).submit([] { place_this_thread(End::kWorker); }).get();
-  bare.run([] {
-    place_this_thread(End::kWorker);
-    return 0.0;
-  });
-  const PlacedCaller placed;
+  CallReferences references(suite, {spinning_pool.pinned(0), sleeping_pool.pinned(0)}, ipe);
 
   const std::vector<Side> sides = {
       {"interpool", [&] { return round_trips(kSpinning, hot_abs); }},
       {"spinning ping-pong", [&] { return spinning_ping_pong(kSpinning); }},
       {"interpool, asleep", [&] { return round_trips(kSleeping, asleep_abs); }},
       {"futex ping-pong + bare call",
-       [&] { return sleeping_ping_pong(kSleeping) + bare.run([] { return bare_call_loop(kSpinning); }); }},
+       [&] { return sleeping_ping_pong(kSleeping) + references.bare_loop(kSpinning); }},
       {"afternoon executor",
-       [&] { return round_trips(kSleeping, [&](long value) { return peer.abs(value); }); }},
-      {"InterpreterPoolExecutor", [&] { return interpreter_pool->round_trip(kSleeping); }},
+       [&] { return round_trips(kSleeping, [&](long value) { return references.afternoon().abs(value); }); }},
+      {"InterpreterPoolExecutor", [&] { return references.interpreter_pool().round_trip(kSleeping); }},
   };
   suite.compare(sides, hot, suite.options().repetitions());
   suite.compare(sides, asleep, suite.options().repetitions());
-  if (interpreter_pool == nullptr) {
-    suite.skip(ipe, no_interpreter_pool);
-    return;
-  }
-  suite.compare(sides, {ipe}, suite.options().few_repetitions());
+  references.compare_interpreter_pool(suite, sides);
 }
 
 }  // namespace bench
