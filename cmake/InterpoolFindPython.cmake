@@ -84,6 +84,14 @@ macro(_interpool_python_read_answers prefix text)
   endforeach()
 endmacro()
 
+# Hands what a function has found about a candidate, and its _problem, to the function's caller.
+macro(_interpool_python_return_found)
+  foreach(key IN ITEMS version release executable base_prefix stdlib include platinclude library debug)
+    set(_found_${key} "${_found_${key}}" PARENT_SCOPE)
+  endforeach()
+  set(_problem "${_problem}" PARENT_SCOPE)
+endmacro()
+
 # Asks one interpreter. Sets _found_* in the caller's scope, and _problem to why it does not fit, or to "".
 function(_interpool_python_try executable)
   set(_problem "")
@@ -131,10 +139,7 @@ function(_interpool_python_try executable)
     endif()
   endif()
 
-  foreach(key IN ITEMS version release executable base_prefix stdlib include platinclude library debug)
-    set(_found_${key} "${_found_${key}}" PARENT_SCOPE)
-  endforeach()
-  set(_problem "${_problem}" PARENT_SCOPE)
+  _interpool_python_return_found()
 endfunction()
 
 # Tries one candidate of the search: on success sets _chosen in the caller, else notes why it was skipped.
@@ -276,10 +281,7 @@ function(_interpool_python_try_pkg_config pkg_config minor)
       set(_problem "its standard library is not in ${_found_stdlib}")
     endif()
   endif()
-  foreach(key IN ITEMS version release executable base_prefix stdlib include platinclude library debug)
-    set(_found_${key} "${_found_${key}}" PARENT_SCOPE)
-  endforeach()
-  set(_problem "${_problem}" PARENT_SCOPE)
+  _interpool_python_return_found()
 endfunction()
 
 # Indented, because CMake re-wraps what is not.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 namespace indexer {
@@ -36,6 +37,18 @@ auto result_of(Call&& call) -> decltype(call().result()) {
   } catch (const interpool::Error& error) {
     return interpool::Failure(std::make_shared<interpool::Error>(error));
   }
+}
+
+/// Sends an item with so many parts, and counts both: as sent before they are, because the other side may
+/// count first.
+template <class T>
+void send_counted(Producer<T>& producer, std::type_identity_t<T>&& item, Passage& items, Passage& parts,
+                  std::size_t count) {
+  ++items.sent;
+  parts.sent += count;
+  if (producer.send(std::move(item))) return;
+  ++items.dropped;
+  parts.dropped += count;
 }
 
 }  // namespace
@@ -163,12 +176,7 @@ void Pipeline::chunk_stage() {
     }
     ChunkBatch batch{.file = std::move(*file), .parsed = result->first, .chunks = std::move(result->second)};
     const auto chunks = batch.chunks.size();
-    ++batches_passage_.sent;
-    chunks_passage_.sent += chunks;
-    if (!batches.send(std::move(batch))) {
-      ++batches_passage_.dropped;
-      chunks_passage_.dropped += chunks;
-    }
+    send_counted(batches, std::move(batch), batches_passage_, chunks_passage_, chunks);
   }
 }
 
@@ -192,12 +200,7 @@ void Pipeline::embed_stage() {
           result ? "the embedder returned another number of vectors" : result.error().message();
       file.embeddings.assign(chunks, Embedding{.vector = {}, .error = why});
     }
-    ++embedded_passage_.sent;
-    vectors_passage_.sent += chunks;
-    if (!embedded.send(std::move(file))) {
-      ++embedded_passage_.dropped;
-      vectors_passage_.dropped += chunks;
-    }
+    send_counted(embedded, std::move(file), embedded_passage_, vectors_passage_, chunks);
   }
 }
 
