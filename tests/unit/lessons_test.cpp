@@ -3,7 +3,11 @@
 // fails.
 //
 // They fail by an assertion and not by a hang, so what is waited for is asserted to come.
+#include "python/thread_state.h"
 #include "runtime/admission.h"
+#include "runtime/executor_core.h"
+#include "runtime/interpreter_group.h"
+#include "runtime/runtime_core.h"
 #include "support/busy.h"
 #include "support/runtime.h"
 #include "support/sync.h"
@@ -12,6 +16,7 @@
 
 #include <Python.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -20,6 +25,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -74,7 +80,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// How long to wait for what must come. A run that expects the tests to fail makes it short.
+/// How long to wait for what must come; scripts/mutants makes it shorter.
 std::chrono::milliseconds patience() {
   static const std::chrono::milliseconds time = [] {
     const char* text = std::getenv("INTERPOOL_TEST_PATIENCE_MS");
@@ -84,11 +90,20 @@ std::chrono::milliseconds patience() {
   return time;
 }
 
+/// What a wait for patience() has come to. Says so if it was in vain: scripts/mutants tells failures that a
+/// slow machine might bring about from others.
+bool in_time(bool came) {
+  if (!came) {
+    std::printf("out of patience\n");
+    std::fflush(stdout);
+  }
+  return came;
+}
 template <class Condition>
 bool comes_true(Condition condition) {
   const auto end = std::chrono::steady_clock::now() + patience();
   while (!condition()) {
-    if (std::chrono::steady_clock::now() >= end) return false;
+    if (std::chrono::steady_clock::now() >= end) return in_time(false);
     std::this_thread::sleep_for(1ms);
   }
   return true;
@@ -98,8 +113,10 @@ bool happens(const Event& event) {
 }
 template <class T>
 bool settles(const Future<T>& future) {
-  return future.wait_for(patience());
+  return in_time(future.wait_for(patience()));
 }
+
+detail::RuntimeCore& runtime_core() { return *detail::RuntimeAccess::core(runtime()); }
 
 /// The code of a result's error; none for a value. A null failure is an error without a code.
 template <class T>
@@ -127,6 +144,74 @@ class Aside {
   Event done_;
   std::thread thread_;
 };
+
+/// Takes its time to die: until it is told that it may.
+class SlowToDie {
+ public:
+  SlowToDie(std::shared_ptr<Event> dying, std::shared_ptr<Event> may_die)
+      : dying_(std::move(dying)), may_die_(std::move(may_die)) {}
+  SlowToDie(SlowToDie&&) noexcept = default;
+  SlowToDie(const SlowToDie&) = delete;
+  SlowToDie& operator=(const SlowToDie&) = delete;
+  SlowToDie& operator=(SlowToDie&&) = delete;
+  ~SlowToDie() {
+    if (!dying_) return;
+    dying_->set();
+    happens(*may_die_);
+  }
+
+ private:
+  std::shared_ptr<Event> dying_;
+  std::shared_ptr<Event> may_die_;
+};
+
+/// For a byte between this test and Python code in it, which has released the GIL while it waits for one.
+class Signal {
+ public:
+  Signal() { EXPECT_EQ(pipe(ends_.data()), 0); }
+  Signal(const Signal&) = delete;
+  Signal& operator=(const Signal&) = delete;
+  ~Signal() {
+    close(ends_[0]);
+    close(ends_[1]);
+  }
+  void set() const { EXPECT_EQ(write(ends_[1], "x", 1), 1); }
+  [[nodiscard]] bool is_set() const {
+    pollfd end{.fd = ends_[0], .events = POLLIN, .revents = 0};
+    return poll(&end, 1, 0) == 1;
+  }
+  [[nodiscard]] std::string python_sets() const { return "os.write(" + std::to_string(ends_[1]) + ", b'x')"; }
+  [[nodiscard]] std::string python_waits() const { return "os.read(" + std::to_string(ends_[0]) + ", 1)"; }
+
+ private:
+  std::array<int, 2> ends_{};
+};
+
+/// Whether a thread of this process sleeps.
+bool sleeps(pid_t thread) {
+  std::ifstream in("/proc/self/task/" + std::to_string(thread) + "/stat");
+  const std::string stat(std::istreambuf_iterator<char>(in), {});
+  const std::size_t name_end = stat.rfind(')');  // "tid (name) S …"
+  return name_end != std::string::npos && stat.size() > name_end + 2 && stat[name_end + 2] == 'S';
+}
+
+/// How often the threads with this beginning of a name have been on a processor, and for how long.
+std::map<std::string, std::string> activity_of(const std::string& prefix) {
+  std::map<std::string, std::string> activity;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) {
+    const auto read = [&](const char* file) {
+      std::ifstream in(entry.path() / file);
+      return std::string(std::istreambuf_iterator<char>(in), {});
+    };
+    if (!read("comm").starts_with(prefix)) continue;
+    std::string& seen = activity[entry.path().filename().string()];
+    seen = read("schedstat");  // nanoseconds on a processor, waiting for one, and time slices
+    const std::string status = read("status");
+    const std::size_t switches = status.find("voluntary_ctxt_switches");
+    if (switches != std::string::npos) seen += status.substr(switches);
+  }
+  return activity;
+}
 
 class Lessons : public testing::Test {
  protected:
@@ -202,9 +287,9 @@ TEST_F(Lessons, ThreadStateSharedByThreads) {
   ASSERT_TRUE(happens(first_inside));
   Future<std::pair<Seen, unsigned long>> second =
       pool.submit([&](Worker& worker) { return std::pair(look(worker), PyThread_get_thread_ident()); });
-  const bool in_time = settles(second);
+  const bool second_settles = settles(second);
   second_done.set();
-  ASSERT_TRUE(in_time);
+  ASSERT_TRUE(second_settles);
   const auto [b, b_ident] = second.get();
   const Seen a = first.get();
   EXPECT_EQ(a.interpreter, b.interpreter);
@@ -236,10 +321,10 @@ TEST_F(Lessons, ShutdownIgnoresTimeout) {
   ExecutorReport report;
   {
     const Aside stop([&] { report = pool.stop({.timeout = 1ms}); });
-    const bool in_time = stop.ends();
+    const bool ends = stop.ends();
     const bool settled = busy.future().ready();
     busy.release();
-    ASSERT_TRUE(in_time) << "stop() waited for the task";
+    ASSERT_TRUE(ends) << "stop() waited for the task";
     EXPECT_TRUE(settled);
   }
   EXPECT_FALSE(report.drained);
@@ -263,12 +348,12 @@ TEST_F(Lessons, ShutdownLeavesQueuedUnresolved) {
   ExecutorReport report;
   {
     const Aside stop([&] { report = pool.stop({.timeout = 1ms}); });
-    const bool in_time = stop.ends();
+    const bool ends = stop.ends();
     std::size_t unresolved = 0;
     for (const auto& future : queued) unresolved += future.ready() ? 0 : 1;
     for (BusyTask* busy : {&pinned_busy, &pooled_busy, &main_busy}) busy->release();
     EXPECT_EQ(unresolved, 0U);
-    ASSERT_TRUE(in_time);
+    ASSERT_TRUE(ends);
   }
   for (auto& future : queued) {
     ASSERT_TRUE(settles(future));
@@ -342,7 +427,7 @@ TEST_F(Lessons, TaskAcceptedAfterDrain) {
       }
     });
     EXPECT_TRUE(comes_true([&] { return submitting.load(); }));
-    EXPECT_TRUE(pool.drain(patience()));
+    EXPECT_TRUE(in_time(pool.drain(patience())));
     const TaskCounts drained = pool.counts();
     submitter.join();
     EXPECT_EQ(drained.accepted, accepted);
@@ -400,26 +485,6 @@ TEST_F(Lessons, CountersNeverIncremented) {
   EXPECT_EQ(report.tasks.settled(), report.tasks.accepted);
 }
 
-// ---- WorkersPoll ----------------------------------------------------------------------------------
-
-/// How often the threads with this beginning of a name have been on a processor, and for how long.
-std::map<std::string, std::string> activity_of(const std::string& prefix) {
-  std::map<std::string, std::string> activity;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) {
-    const auto read = [&](const char* file) {
-      std::ifstream in(entry.path() / file);
-      return std::string(std::istreambuf_iterator<char>(in), {});
-    };
-    if (!read("comm").starts_with(prefix)) continue;
-    std::string& seen = activity[entry.path().filename().string()];
-    seen = read("schedstat");  // nanoseconds on a processor, waiting for one, and time slices
-    const std::string status = read("status");
-    const std::size_t switches = status.find("voluntary_ctxt_switches");
-    if (switches != std::string::npos) seen += status.substr(switches);
-  }
-  return activity;
-}
-
 TEST_F(Lessons, WorkersPoll) {
   SubinterpreterExecutor pool(
       runtime(), {.name = "quiet", .pinned_workers = 1, .pooled = {.threads = 2, .interpreters = 1}});
@@ -455,9 +520,118 @@ TEST_F(Lessons, WorkersPoll) {
   EXPECT_TRUE(quiet) << "an idle worker was on a processor in each of 40 windows of 50 ms";
 }
 
+TEST_F(Lessons, FailedInitializerBreaksPool) {
+  std::string folder = (std::filesystem::temp_directory_path() / "interpool-lesson-XXXXXX").string();
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const auto write_module = [&](const char* code) {
+    std::ofstream(std::filesystem::path(folder) / "interpool_lesson.py") << code;
+  };
+  write_module("raise RuntimeError('not today')\n");
+  setenv("INTERPOOL_TEST_MODULES", folder.c_str(), 1);
+  {
+    SubinterpreterExecutor pool(
+        runtime(),
+        {.name = "flaky", .pinned_workers = 1, .preload = {"interpool_flaky_path", "interpool_lesson"}});
+    std::atomic<bool> ran = false;
+    for (int i = 0; i < 2; ++i) {
+      Future<void> fails = pool.pinned(0).submit([&] { ran = true; });
+      ASSERT_TRUE(settles(fails));
+      EXPECT_EQ(code_of(fails.result()), ErrorCode::kWorker);
+    }
+    EXPECT_FALSE(ran) << "a task ran in an interpreter that had not been set up";
+    write_module("from __future__ import annotations  # of another size than before\n");
+    Future<int> next = pool.pinned(0).submit([] { return 1; });
+    ASSERT_TRUE(settles(next));
+    const Result<int> result = next.result();
+    EXPECT_TRUE(result.has_value()) << "the set-up was not tried again: " << result.failure()->message();
+  }
+  std::filesystem::remove_all(folder);
+}
+
+TEST_F(Lessons, NamesOfUnstartedTasksLost) {
+  SubinterpreterExecutor pool(
+      runtime(), {.name = "names", .pinned_workers = 1, .pooled = {.threads = 1, .interpreters = 1}});
+  std::vector<std::unique_ptr<BusyTask>> busy;
+  std::vector<Future<int>> queued;
+  std::vector<std::string> names;
+  for (const Submitter& lane : {pool.pinned(0), Submitter(pool), pool.main()}) {
+    busy.push_back(std::make_unique<BusyTask>(lane));
+    names.push_back("named " + std::to_string(names.size()));
+    queued.push_back(lane.with({.name = names.back()}).submit([] { return 1; }));
+    names.emplace_back("builtins:abs");
+    queued.push_back(lane.call<int>("builtins:abs", -1));
+  }
+  ExecutorReport report;
+  {
+    const Aside stop([&] { report = pool.stop({.timeout = patience()}); });
+    for (const auto& future : queued) EXPECT_TRUE(settles(future));
+    for (const auto& task : busy) task->release();
+  }
+  std::ranges::sort(names);
+  std::ranges::sort(report.cancelled);
+  EXPECT_EQ(report.cancelled, names);
+  std::vector<std::string> in_errors;
+  for (auto& future : queued) in_errors.push_back(future.result().error().task());
+  std::ranges::sort(in_errors);
+  EXPECT_EQ(in_errors, names);
+}
+
+TEST_F(Lessons, ReportClaimsDrained) {
+  const auto stop = [](SubinterpreterExecutor& pool, BusyTask& busy) {
+    // It has found by then that not all has settled in the time for draining, and waits for the rest.
+    ExecutorReport report;
+    SleepingThread stopper([&] { report = pool.stop({.timeout = patience()}); });
+    stopper.wait_until_asleep();
+    busy.release();
+    stopper.join();
+    return report;
+  };
+  {
+    SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1});
+    BusyTask busy(pool.pinned(0));
+    EXPECT_TRUE(stop(pool, busy).drained) << "all that was accepted has run";
+  }
+  {
+    SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1});
+    BusyTask busy(pool.pinned(0));
+    Future<void> queued = pool.pinned(0).submit([] {});
+    const ExecutorReport report = stop(pool, busy);
+    EXPECT_EQ(report.tasks.cancelled, 1U);
+    EXPECT_FALSE(report.drained) << "a task was cancelled";
+  }
+  SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1});
+  BusyTask busy(pool.pinned(0));
+  const ExecutorReport report = pool.stop({.timeout = 1ms});
+  busy.release();
+  EXPECT_EQ(report.tasks.abandoned, 1U);
+  EXPECT_FALSE(report.drained) << "a task was abandoned";
+}
+
 // ---- What this design could get wrong. -------------------------------------------------------------
 
+/// A task for a queue that no worker takes from.
+struct IdleTask final : detail::TaskBase {
+  IdleTask() : TaskBase(nullptr) {}
+  Failure run(Worker* /*worker*/) noexcept override { return nullptr; }
+  void drop_work() noexcept override {}
+  void drop_value() noexcept override {}
+};
+
 TEST_F(Lessons, LostWakeup) {
+  {
+    // The task comes in when the worker is awake and has found nothing, so nobody is woken for it.
+    const detail::Admission admission;
+    detail::Timekeeper timekeeper;
+    detail::TaskQueue queue;
+    Parker parker;
+    const auto seat = queue.add_seat(runtime_core().main_worker(), parker, 0);
+    queue.stand_up(seat);
+    EXPECT_EQ(queue.take(seat), nullptr);
+    EXPECT_EQ(queue.push(*new IdleTask, 1, admission, timekeeper), detail::TaskQueue::Push::kDone);
+    EXPECT_FALSE(queue.sit_down(seat)) << "a worker went to sleep beside a task";
+    EXPECT_NE(queue.take(seat), nullptr);
+    queue.put_down(seat);
+  }
   // Each task comes in about when the worker that has run the one before sits down: we stay awake until that
   // one has settled, and go on a little later, by another time in each round.
   for (const std::chrono::microseconds spin : {0us, 5us}) {
@@ -520,6 +694,153 @@ TEST_F(Lessons, SleepingWorkerNotCalledForTheRest) {
   }
 }
 
+TEST_F(Lessons, SearcherThatHasFoundWorkHoldsBackOthers) {
+  // A worker that searches finds a task, and then has to wait for its interpreter's GIL, which some thread
+  // holds: what comes in meanwhile is for the worker that sleeps.
+  SubinterpreterExecutor pool(
+      runtime(), {.pooled = {.threads = 2, .interpreters = 2}, .queue_capacity = 1'000'000, .spin = 1s});
+  struct Busy {
+    std::atomic<PyInterpreterState*> interpreter = nullptr;
+    std::atomic<pid_t> thread = 0;
+    Event started;
+    Event let_go;
+  };
+  for (int round = 0; round < 3; ++round) {
+    std::array<Busy, 2> busy;
+    std::vector<Future<void>> blockers;
+    for (Busy& task : busy) {
+      blockers.push_back(pool.submit([&task] {
+        task.interpreter = PyInterpreterState_Get();
+        task.thread = gettid();
+        task.started.set();
+        happens(task.let_go);
+      }));
+      EXPECT_TRUE(happens(task.started));
+    }
+    Event held;
+    Event release;
+    bool all_done = false;
+    {
+      const Aside holder([&] {
+        python::ThreadState state(busy[0].interpreter);
+        state.attach();
+        held.set();
+        release.wait();  // longer than others are patient
+        state.detach();
+        state.destroy();
+      });
+      // The first one searches, and then there is no searching for the second one.
+      busy[0].let_go.set();
+      EXPECT_TRUE(happens(held));
+      busy[1].let_go.set();
+      EXPECT_TRUE(settles(blockers[1]));
+      EXPECT_TRUE(comes_true([&] { return sleeps(busy[1].thread); }));
+      std::vector<Future<void>> tasks;
+      all_done = comes_true([&] {
+        tasks.push_back(pool.submit([] {}));
+        return tasks.front().ready();
+      });
+      release.set();
+      for (const auto& task : tasks) EXPECT_TRUE(settles(task));
+    }
+    EXPECT_TRUE(settles(blockers[0]));
+    ASSERT_TRUE(all_done) << "tasks waited for a GIL while another worker slept";
+  }
+}
+
+TEST_F(Lessons, WorkerWithoutInterpreterSearches) {
+  // A worker that would have to create its interpreter first was woken for nothing. While it cannot create
+  // one, as the main interpreter is busy, others are there for the next task.
+  constexpr std::size_t kWorkers = 6;
+  SubinterpreterExecutor pool(runtime(), {.name = "cold", .pinned_workers = kWorkers, .spin = 20ms});
+  Future<pid_t> first = pool.pinned(0).submit(gettid);
+  ASSERT_TRUE(settles(first));
+  const pid_t warm = first.get();
+  BusyTask main(pool.main());
+  for (std::size_t i = 1; i < kWorkers; ++i) {
+    EXPECT_TRUE(comes_true([&] { return sleeps(warm); }));
+    const std::string name = "cold-p" + std::to_string(i);
+    const auto before = activity_of(name);
+    pool.pinned(i).submit([] {}).cancel();
+    EXPECT_TRUE(comes_true([&] { return activity_of(name) != before; }));
+    Future<void> task = pool.submit([] {});
+    const bool done = settles(task);
+    if (!done) main.release();
+    ASSERT_TRUE(done) << "a task waited for a new interpreter while another one was idle";
+  }
+}
+
+TEST_F(Lessons, ResultDiesWithNextTaskInHand) {
+  // Nobody wants the result any more, which takes its time to die, on its worker: what comes next can be
+  // cancelled, and another worker can take it.
+  SubinterpreterExecutor pool(runtime(), {.pooled = {.threads = 2, .interpreters = 2}});
+  const auto dying = std::make_shared<Event>();
+  const auto may_die = std::make_shared<Event>();
+  const auto started = std::make_shared<Event>();
+  const auto let_go = std::make_shared<Event>();
+  Future<SlowToDie> unwanted = pool.submit([=] {
+    started->set();
+    happens(*let_go);
+    return SlowToDie(dying, may_die);
+  });
+  EXPECT_TRUE(happens(*started));
+  BusyTask other(pool);
+  unwanted = {};
+  std::vector<Future<void>> queued;
+  for (int i = 0; i < 3; ++i) queued.push_back(pool.submit([] {}));
+  let_go->set();
+  EXPECT_TRUE(happens(*dying));
+  EXPECT_EQ(pool.cancel_queued(), queued.size())
+      << "a worker took a task before it had done with the last one";
+  Future<void> next = pool.submit([] {});
+  other.release();
+  const bool taken = settles(next);
+  may_die->set();
+  EXPECT_TRUE(taken);
+  for (const auto& future : queued) EXPECT_TRUE(settles(future));
+}
+
+TEST_F(Lessons, TasksStarvePythonThread) {
+  // A worker is flooded with calls of functions that are written in C, which never look whether another
+  // thread wants the GIL. A Python thread of the interpreter gets its turn all the same.
+  SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1});
+  const Submitter lane = pool.pinned(0);
+  const Signal go;
+  const Signal came;
+  Future<void> prepared = lane.submit([&](Worker& worker) {
+    worker.exec("import os, threading\nthreading.Thread(target=lambda: (" + go.python_waits() + ", " +
+                came.python_sets() + ")).start()");
+  });
+  ASSERT_TRUE(settles(prepared));
+  ASSERT_TRUE(code_of(prepared.result()) == std::nullopt);
+
+  /// Keeps the queue filled until the thread has come, or long enough.
+  struct Flood {
+    const Submitter& lane;
+    const Signal& came;
+    std::chrono::steady_clock::time_point end;
+    Event& ended;
+    bool& seen;
+    void operator()() const {
+      seen = came.is_set();
+      if (seen || std::chrono::steady_clock::now() >= end) {
+        ended.set();
+        return;
+      }
+      for (int i = 0; i < 50; ++i) (void)lane.call<int>("builtins:abs", -i);
+      (void)lane.submit(*this);
+    }
+  };
+  Event ended;
+  bool seen = false;
+  BusyTask busy(lane);
+  (void)lane.submit(Flood{lane, came, std::chrono::steady_clock::now() + patience(), ended, seen});
+  go.set();
+  busy.release();
+  ended.wait();
+  EXPECT_TRUE(in_time(seen)) << "tasks kept the GIL from a Python thread";
+}
+
 TEST_F(Lessons, DeadlineKeepsResultAlive) {
   SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1});
   const Submitter hour = pool.pinned(0).with({.timeout = 1h});
@@ -580,27 +901,12 @@ TEST_F(Lessons, TimedOutTaskRuns) {
 
 TEST_F(Lessons, TaskStartsAfterDeadline) {
   // Whoever keeps the deadlines is held up, by the destructor of a task that is late.
-  struct Late {
-    Late(std::shared_ptr<Event> in, std::shared_ptr<Event> out)
-        : dying(std::move(in)), may_die(std::move(out)) {}
-    Late(Late&&) noexcept = default;
-    Late(const Late&) = delete;
-    Late& operator=(const Late&) = delete;
-    Late& operator=(Late&&) = delete;
-    ~Late() {
-      if (!dying) return;
-      dying->set();
-      happens(*may_die);
-    }
-    std::shared_ptr<Event> dying;
-    std::shared_ptr<Event> may_die;
-  };
   const auto dying = std::make_shared<Event>();
   const auto may_die = std::make_shared<Event>();
   std::atomic<bool> ran = false;
   SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1});
   BusyTask busy(pool.pinned(0));
-  auto late = pool.pinned(0).with({.timeout = 1ms}).submit([work = Late(dying, may_die)] {});
+  auto late = pool.pinned(0).with({.timeout = 1ms}).submit([work = SlowToDie(dying, may_die)] {});
   EXPECT_TRUE(happens(*dying));
   const auto deadline = std::chrono::steady_clock::now() + 1ms;
   auto too_late = pool.pinned(0).with({.deadline = deadline}).submit([&] { ran = true; });
@@ -777,6 +1083,73 @@ TEST_F(Lessons, InterpreterEndedOnAnotherThread) {
   }
 }
 
+TEST_F(Lessons, InterpreterJoinedWhileItEnds) {
+  // Its creator is joining Python's threads in it when another thread of the group comes along.
+  const Signal ending;
+  const Signal may_end;
+  detail::ProcessState process;
+  detail::InterpreterGroup group({}, process, /*shared=*/true);
+  Failure late_failure;
+  {
+    const Aside creator([&] {
+      python::ThreadState state;
+      const Failure failure = group.enter(state);
+      EXPECT_FALSE(failure) << failure->message();
+      const std::string code = "import os, threading\nthreading._register_atexit(lambda: (" +
+                               ending.python_sets() + ", " + may_end.python_waits() + "))";
+      EXPECT_EQ(PyRun_SimpleString(code.c_str()), 0);
+      state.detach();
+      EXPECT_TRUE(group.leave(state, std::chrono::steady_clock::time_point::max()));
+    });
+    EXPECT_TRUE(comes_true([&] { return ending.is_set(); }));
+    std::thread([&] {
+      python::ThreadState state;
+      late_failure = group.enter(state);
+      if (late_failure) return;
+      state.detach();
+      group.leave(state, std::chrono::steady_clock::time_point::max());
+    }).join();
+    may_end.set();
+  }
+  ASSERT_TRUE(late_failure) << "a thread has joined an interpreter that was ending";
+  EXPECT_EQ(late_failure->code(), ErrorCode::kWorker);
+  EXPECT_EQ(process.live_interpreters, 0U);
+}
+
+TEST_F(Lessons, ExecutorStartsAfterItsEnd) {
+  // The Runtime ended when it knew of the executor, whose threads had not been started yet.
+  const auto core = std::make_shared<detail::ExecutorCore>(
+      detail::RuntimeAccess::core(runtime()), detail::ExecutorCore::check_options({.pinned_workers = 1}));
+  EXPECT_TRUE(core->stop({}).drained);
+  bool refused = false;
+  try {
+    core->start();
+    new std::shared_ptr(core);  // with threads that nobody would join
+  } catch (const RuntimeStateError&) {
+    refused = true;
+  }
+  EXPECT_TRUE(refused);
+}
+
+TEST_F(Lessons, MainTaskWaitsForRoomThatItKeepsOthersFromMaking) {
+  // The main lane's queue is full, and only who runs there can take from it, whichever executor is asked.
+  const ExecutorOptions options{.pooled = {.threads = 1, .interpreters = 1}, .queue_capacity = 1};
+  SubinterpreterExecutor pool(runtime(), options);
+  SubinterpreterExecutor other(runtime(), options);
+  std::atomic<bool> refused = false;
+  Future<void> outer = pool.main().submit([&] {
+    (void)other.main().submit([] {});
+    try {
+      (void)other.main().submit([] {});
+    } catch (const DeadlockError&) {
+      refused = true;
+    }
+  });
+  if (!settles(outer)) other.cancel_queued();
+  outer.wait();
+  EXPECT_TRUE(refused);
+}
+
 TEST_F(Lessons, DroppedContinuation) {
   /// Takes work and never runs it.
   class Bin final : public Executor {
@@ -809,14 +1182,6 @@ TEST_F(Lessons, DroppedContinuation) {
   EXPECT_FALSE(ran);
 }
 
-/// Whether a thread of this process sleeps.
-bool sleeps(pid_t thread) {
-  std::ifstream in("/proc/self/task/" + std::to_string(thread) + "/stat");
-  const std::string stat(std::istreambuf_iterator<char>(in), {});
-  const std::size_t name_end = stat.rfind(')');  // "tid (name) S …"
-  return name_end != std::string::npos && stat.size() > name_end + 2 && stat[name_end + 2] == 'S';
-}
-
 TEST_F(Lessons, SubmitterSleepsThroughClose) {
   for (const std::size_t lane : {0U, 1U, 2U}) {
     SubinterpreterExecutor pool(
@@ -826,7 +1191,7 @@ TEST_F(Lessons, SubmitterSleepsThroughClose) {
     auto queued = in.submit([] {});
     std::atomic<pid_t> thread = 0;
     std::atomic<bool> refused = false;
-    bool in_time = false;
+    bool ends = false;
     {
       const Aside submitter([&] {
         thread = gettid();
@@ -838,11 +1203,11 @@ TEST_F(Lessons, SubmitterSleepsThroughClose) {
       });
       EXPECT_TRUE(comes_true([&] { return thread != 0 && sleeps(thread); }));
       pool.close();
-      in_time = submitter.ends();
+      ends = submitter.ends();
       busy.release();
       queued.wait();
     }
-    ASSERT_TRUE(in_time) << "a submitter that waited for room was not told of the end";
+    ASSERT_TRUE(ends) << "a submitter that waited for room was not told of the end";
     EXPECT_TRUE(refused);
   }
 }
@@ -850,14 +1215,14 @@ TEST_F(Lessons, SubmitterSleepsThroughClose) {
 TEST_F(Lessons, WaitingTaskHoldsGil) {
   SubinterpreterExecutor pool(runtime(), {.pooled = {.threads = 2, .interpreters = 1}});
   // The other thread of the interpreter can only work when the one that waits has let go.
-  std::atomic<bool> in_time = false;
+  std::atomic<bool> inner_settles = false;
   Future<int> outer = pool.submit([&](Worker&) {
     Future<int> inner = pool.submit([](Worker& worker) { return worker.eval<int>("6 * 7"); });
-    in_time = inner.wait_for(patience());
-    return in_time ? inner.get() : 0;
+    inner_settles = settles(inner);
+    return inner_settles ? inner.get() : 0;
   });
   outer.wait();
-  EXPECT_TRUE(in_time) << "a task that waits for another keeps its GIL";
+  EXPECT_TRUE(inner_settles) << "a task that waits for another keeps its GIL";
   EXPECT_EQ(outer.get(), 42);
 }
 
