@@ -12,19 +12,23 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
-#include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 namespace interpool::test {
@@ -35,43 +39,62 @@ struct Place {
   Lane lane{};
   std::size_t index = 0;
   std::int64_t interpreter = -1;
-  std::int64_t native_thread = 0;
   std::thread::id thread;
 };
 
 Place place_of(Worker& worker) {
-  return {worker.lane(), worker.index(), worker.interpreter_id(), gettid(), std::this_thread::get_id()};
+  return {worker.lane(), worker.index(), worker.interpreter_id(), std::this_thread::get_id()};
 }
 
-/// A pipe that interpreters write to at their end.
-class Pipe {
+/// On which threads of the operating system interpreters have been created and ended, as CPython itself
+/// tells.
+class InterpreterLog {
  public:
-  Pipe() {
-    if (::pipe(ends_.data()) != 0) throw std::runtime_error("no pipe");
+  struct End {
+    std::int64_t interpreter;
+    pid_t thread;
+    friend bool operator==(const End&, const End&) = default;
+    friend auto operator<=>(const End&, const End&) = default;
+  };
+
+  /// Listens from the first call on, and forgets what it has heard. CPython never lets go of it.
+  static InterpreterLog& start(SubinterpreterExecutor& pool) {
+    static auto* const log = new InterpreterLog;
+    if (!log->listens_) {
+      get(pool.main().submit([] { EXPECT_EQ(PySys_AddAuditHook(hear, log), 0); }));
+      log->listens_ = true;
+    }
+    const std::lock_guard lock(log->mutex_);
+    log->creators_.clear();
+    log->ends_.clear();
+    return *log;
   }
-  ~Pipe() {
-    ::close(ends_[0]);
-    close_writer();
+  [[nodiscard]] std::vector<pid_t> creators() const {
+    const std::lock_guard lock(mutex_);
+    return creators_;
   }
-  Pipe(const Pipe&) = delete;
-  Pipe& operator=(const Pipe&) = delete;
-  [[nodiscard]] int writer() const { return ends_[1]; }
-  /// Everything written, once the writing end is closed.
-  std::string read_all() {
-    close_writer();
-    std::string text;
-    std::array<char, 256> buffer{};
-    for (ssize_t n = 0; (n = ::read(ends_[0], buffer.data(), buffer.size())) > 0;)
-      text.append(buffer.data(), static_cast<std::size_t>(n));
-    return text;
+  [[nodiscard]] std::vector<End> ends() const {
+    const std::lock_guard lock(mutex_);
+    return ends_;
   }
 
  private:
-  void close_writer() {
-    if (ends_[1] >= 0) ::close(ends_[1]);
-    ends_[1] = -1;
+  static int hear(const char* event, PyObject* /*arguments*/, void* data) {
+    auto* const log = static_cast<InterpreterLog*>(data);
+    const std::string_view name = event;
+    const std::lock_guard lock(log->mutex_);
+    if (name == "cpython.PyInterpreterState_New") {
+      log->creators_.push_back(gettid());
+    } else if (name == "cpython.PyInterpreterState_Clear") {
+      log->ends_.push_back({PyInterpreterState_GetID(PyInterpreterState_Get()), gettid()});
+    }
+    return 0;
   }
-  std::array<int, 2> ends_{-1, -1};
+
+  bool listens_ = false;
+  mutable std::mutex mutex_;
+  std::vector<pid_t> creators_;
+  std::vector<End> ends_;
 };
 
 class Lanes : public testing::Test {
@@ -195,72 +218,56 @@ struct Ownership {
   const char* name;
   ExecutorOptions options;
 };
-class EveryKindOfWorker : public Lanes, public testing::WithParamInterface<Ownership> {
- protected:
-  /// The threads of a pool whose workers have an interpreter each.
-  static std::set<std::int64_t> worker_threads(SubinterpreterExecutor& pool, bool pinned) {
-    std::set<std::int64_t> threads;
-    const std::size_t count = pool.pinned_workers() + pool.pooled_threads();
-    std::vector<std::unique_ptr<BusyTask>> busy;
-    for (std::size_t i = 0; i < count; ++i) {
-      const Submitter& lane = pinned ? pool.pinned(i) : static_cast<const Submitter&>(pool);
-      threads.insert(get(lane.submit([] { return static_cast<std::int64_t>(gettid()); })));
-      busy.push_back(std::make_unique<BusyTask>(lane));
-    }
-    return threads;
-  }
-};
+class EveryKindOfWorker : public Lanes, public testing::WithParamInterface<Ownership> {};
 
 TEST_P(EveryKindOfWorker, CreatesEntersAndEndsItsInterpreterOnItsOwnThread) {
   const ExecutorOptions& options = GetParam().options;
+  std::optional<SubinterpreterExecutor> pool(std::in_place, runtime(), options);
   const bool pinned = options.pinned_workers > 0;
-  const std::size_t interpreters = pinned ? options.pinned_workers : options.pooled.interpreters;
-  Pipe pipe;
-  std::set<std::int64_t> creators;
-  {
-    SubinterpreterExecutor pool(runtime(), options);
-    Event release;
-    struct Seen {
-      std::int64_t creator;  // the thread that Python knows as the interpreter's main thread
-      std::int64_t interpreter;
-    };
-    std::vector<Future<Seen>> futures;
-    for (std::size_t i = 0; i < interpreters; ++i) {
-      const Submitter& lane = pinned ? pool.pinned(i) : static_cast<const Submitter&>(pool);
-      // Each keeps its interpreter busy, so that the next one needs another.
-      Event started;
-      futures.push_back(lane.submit([&](Worker& worker) {
-        worker.exec("import threading");
-        worker.call<void>("interpool_probe:tell_at_exit", pipe.writer());
-        EXPECT_EQ(worker.eval<std::int64_t>("threading.get_native_id()"), gettid());
-        const Seen seen{worker.eval<std::int64_t>("threading.main_thread().native_id"),
-                        worker.interpreter_id()};
-        started.set();
-        release.wait();
-        return seen;
-      }));
-      started.wait();
-    }
-    EXPECT_EQ(runtime().interpreter_count(), interpreters);
-    release.set();
-    std::set<std::int64_t> ids;
-    for (auto& future : futures) {
-      const Seen seen = get(future);
-      creators.insert(seen.creator);
-      ids.insert(seen.interpreter);
-    }
-    EXPECT_EQ(ids.size(), interpreters);
-    EXPECT_EQ(creators.size(), interpreters) << "no thread creates two";
-    EXPECT_FALSE(creators.contains(gettid()));
-    // The creators are the workers that tasks run on.
-    if (interpreters == pool.pinned_workers() + pool.pooled_threads()) {
-      for (const std::int64_t creator : creators) EXPECT_TRUE(worker_threads(pool, pinned).contains(creator));
-    }
+  const std::size_t workers = pool->pinned_workers() + pool->pooled_threads();
+  const InterpreterLog& log = InterpreterLog::start(*pool);
+  // One after the other, each worker gets a task, in which it stays until all have one; without its GIL, so
+  // that those who share the interpreter come in.
+  struct Seen {
+    pid_t thread;
+    std::int64_t interpreter;
+  };
+  Event release;
+  std::vector<Future<Seen>> futures;
+  for (std::size_t i = 0; i < workers; ++i) {
+    Event started;
+    const Submitter& lane = pinned ? pool->pinned(i) : static_cast<const Submitter&>(*pool);
+    futures.push_back(lane.submit([&](Worker& worker) {
+      const Seen seen{gettid(), worker.interpreter_id()};
+      started.set();
+      const python::GilRelease no_gil;
+      release.wait();
+      return seen;
+    }));
+    started.wait();
   }
-  std::set<std::int64_t> enders;
-  std::istringstream lines(pipe.read_all());
-  for (std::int64_t line = 0; lines >> line;) enders.insert(line);
-  EXPECT_EQ(enders, creators);
+  release.set();
+  std::set<pid_t> threads;
+  std::set<std::int64_t> interpreters;
+  std::vector<pid_t> creators;
+  std::vector<InterpreterLog::End> ends;
+  for (auto& future : futures) {
+    const Seen seen = get(future);
+    EXPECT_TRUE(threads.insert(seen.thread).second) << "two workers on one thread";
+    // The worker that came into an interpreter first is the one that has to create and to end it.
+    if (!interpreters.insert(seen.interpreter).second) continue;
+    creators.push_back(seen.thread);
+    ends.push_back({seen.interpreter, seen.thread});
+  }
+  EXPECT_EQ(interpreters.size(), pinned ? workers : options.pooled.interpreters);
+  EXPECT_FALSE(threads.contains(gettid()));
+  EXPECT_EQ(log.creators(), creators);
+  EXPECT_TRUE(log.ends().empty()) << "before the end of the executor";
+  pool.reset();
+  std::vector<InterpreterLog::End> seen_ends = log.ends();
+  std::ranges::sort(seen_ends);
+  std::ranges::sort(ends);
+  EXPECT_EQ(seen_ends, ends);
 }
 
 INSTANTIATE_TEST_SUITE_P(Workers, EveryKindOfWorker,

@@ -1,7 +1,5 @@
 """What the tests call: importable in every interpreter of a test process."""
 
-import atexit
-import os
 import threading
 
 state = []  # one per interpreter
@@ -28,12 +26,6 @@ def meet(name, parties, seconds=60.0):
     with _lock:
         barrier = _barriers.setdefault(name, threading.Barrier(parties))
     barrier.wait(seconds)
-    return threading.get_native_id()
-
-
-def tell_at_exit(fd):
-    """At the interpreter's end, writes the thread that ends it to a file descriptor."""
-    atexit.register(lambda: os.write(fd, b"%d\n" % threading.get_native_id()))
     return threading.get_native_id()
 
 
