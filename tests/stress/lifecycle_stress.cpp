@@ -51,6 +51,8 @@ struct Round {
     std::atomic<int> runs = 0;
     std::atomic<int> settled = 0;
     std::atomic<int> deaths = 0;  // of its callable
+    std::atomic<bool> on_main = false;
+    std::atomic<bool> in_shared = false;  // in an interpreter of several threads
   };
 
   Account& open() {
@@ -63,6 +65,9 @@ struct Round {
   Event gate;  // blocked tasks wait for it
   std::atomic<std::uint64_t> accepted = 0;
   std::atomic<std::uint64_t> wrong = 0;
+  std::atomic<std::uint64_t> abandoned_on_main = 0;
+  std::atomic<std::uint64_t> abandoned_in_shared = 0;
+  bool shares = false;  // the pooled threads share interpreters
   std::mutex mutex;
   std::deque<Account> accounts;
 };
@@ -88,6 +93,8 @@ class Job {
 
   int operator()(Worker& worker) {
     if (++account_->runs != 1) ++round_->wrong;
+    account_->on_main = worker.lane() == Lane::kMain;
+    account_->in_shared = worker.lane() == Lane::kPooled && round_->shares;
     switch (kind_) {
       case Kind::kQuick: return 1;
       case Kind::kPython: return worker.call<int>("builtins:len", std::vector<int>{1});
@@ -131,7 +138,7 @@ class User {
     CallOptions options;
     if (pick(6) == 0) options.timeout = std::chrono::microseconds(pick(3000));
     auto kind = static_cast<Job::Kind>(pick(6));
-    if (kind == Job::Kind::kBlocked && (!may_block_ || pick(10) != 0)) kind = Job::Kind::kSleep;
+    if (kind == Job::Kind::kBlocked && (!may_block_ || pick(5) != 0)) kind = Job::Kind::kSleep;
     Round::Account& account = round_->open();
     Future<int> future;
     try {
@@ -181,8 +188,12 @@ class User {
         if (account.runs != 0 || account.deaths != 1) ++round.wrong;
         break;
       case ErrorCode::kNative:
+        if (account.runs != 1) ++round.wrong;
+        break;
       case ErrorCode::kAbandoned:
         if (account.runs > 1) ++round.wrong;
+        if (account.on_main) ++round.abandoned_on_main;
+        if (account.in_shared) ++round.abandoned_in_shared;
         break;
       default: ++round.wrong;
     }
@@ -195,16 +206,23 @@ class User {
   std::vector<std::pair<Future<int>, Round::Account*>> held_;
 };
 
-void run_round(std::uint64_t seed, TaskCounts& total) {
+/// Of all rounds.
+struct Total {
+  std::uint64_t accepted = 0;
+  std::uint64_t cancelled = 0;  // by stop()
+  std::uint64_t abandoned_on_main = 0;
+  std::uint64_t abandoned_in_shared = 0;
+};
+
+void run_round(std::uint64_t seed, Total& total) {
   std::mt19937_64 random(seed);
   const auto pick = [&](std::uint64_t of) { return random() % of; };
   const auto round = std::make_shared<Round>();
   const bool may_block = pick(2) == 0;
   const std::size_t pinned = pick(3);
-  const std::size_t threads = pinned == 0 ? 1 + pick(3) : pick(3);
-  // An interpreter is left standing when a thread that shares it is stuck, and not the one that has to end
-  // it.
-  const std::size_t interpreters = threads == 0 ? 0 : may_block ? threads : 1 + pick(threads);
+  const std::size_t threads = pinned == 0 ? 1 + pick(4) : pick(4);
+  const std::size_t interpreters = pick(3) == 0 || threads == 0 ? threads : 1 + pick((threads + 1) / 2);
+  round->shares = interpreters < threads;
   std::optional<SubinterpreterExecutor> pool;
   pool.emplace(runtime(), ExecutorOptions{
                               .name = "round",
@@ -218,8 +236,8 @@ void run_round(std::uint64_t seed, TaskCounts& total) {
                           });
   std::vector<Submitter> lanes = {*pool};
   for (std::size_t i = 0; i < pinned; ++i) lanes.push_back(pool->pinned(i));
-  // A blocked task on the main lane would stop all executors; that is for tests of their own.
-  if (!may_block) lanes.push_back(pool->main());
+  // While a blocked task is on the main lane, no interpreter can be created: not in all rounds.
+  if (!may_block || pick(4) == 0) lanes.push_back(pool->main());
 
   std::vector<std::string> problems(kThreads);
   std::vector<std::thread> users;
@@ -273,8 +291,9 @@ void run_round(std::uint64_t seed, TaskCounts& total) {
   EXPECT_EQ(not_once, 0U) << "tasks that did not settle, or whose callables did not die, exactly once";
   EXPECT_EQ(round->wrong, 0U);
   total.accepted += round->accepted;
-  total.abandoned += counts.abandoned;
   total.cancelled += counts.cancelled;
+  total.abandoned_on_main += round->abandoned_on_main;
+  total.abandoned_in_shared += round->abandoned_in_shared;
   wait_for_interpreters(0);
 }
 
@@ -283,15 +302,17 @@ TEST(LifecycleStress, NothingHangsAndEachSettlesOnce) {
   const std::uint64_t seed = option("--seed", std::random_device{}());
   std::printf("%llu rounds, --seed %llu\n", static_cast<unsigned long long>(rounds),
               static_cast<unsigned long long>(seed));
-  TaskCounts total;
+  Total total;
   for (std::uint64_t i = 0; i < rounds && !HasFailure(); ++i) {
     SCOPED_TRACE("lifecycle_stress --rounds 1 --seed " + std::to_string(seed + i));
     run_round(seed + i, total);
   }
-  std::printf("%llu tasks; of executors ended by stop(): %llu cancelled, %llu abandoned\n",
-              static_cast<unsigned long long>(total.accepted),
-              static_cast<unsigned long long>(total.cancelled),
-              static_cast<unsigned long long>(total.abandoned));
+  std::printf(
+      "%llu tasks; cancelled by stop(): %llu; abandoned on the main lane: %llu, in a shared interpreter: "
+      "%llu\n",
+      static_cast<unsigned long long>(total.accepted), static_cast<unsigned long long>(total.cancelled),
+      static_cast<unsigned long long>(total.abandoned_on_main),
+      static_cast<unsigned long long>(total.abandoned_in_shared));
   for (const std::string& line : take_log()) {
     EXPECT_EQ(line.find("bug of interpool"), std::string::npos) << line;
   }

@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -37,6 +38,8 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kThreads = 4;
 constexpr std::uint64_t kPinned = 2;
+/// The pool twice, each pinned worker, the main interpreter.
+constexpr std::size_t kLanes = 5;
 /// How many futures a thread leaves open before it looks at the oldest.
 constexpr std::size_t kOpen = 200;
 
@@ -62,7 +65,8 @@ struct Tally {
   std::uint64_t failed = 0;
   std::uint64_t cancelled = 0;
   std::uint64_t timed_out = 0;
-  std::uint64_t wrong = 0;    // values and errors that should have been others
+  std::uint64_t wrong = 0;  // values and errors that should have been others
+  std::array<std::uint64_t, kLanes> values_by_get = {};
   std::uint64_t refused = 0;  // submissions that found no room before the task's deadline; not accepted
 
   Tally& operator+=(const Tally& other) {
@@ -71,6 +75,7 @@ struct Tally {
     cancelled += other.cancelled;
     timed_out += other.timed_out;
     wrong += other.wrong;
+    for (std::size_t i = 0; i < kLanes; ++i) values_by_get.at(i) += other.values_by_get.at(i);
     refused += other.refused;
     return *this;
   }
@@ -132,6 +137,8 @@ class Producer {
     Future<std::int64_t> future;
     std::size_t index;
     Fate fate;
+    std::size_t lane;
+    bool by_get;
   };
 
   std::uint64_t pick(std::uint64_t of) { return random_() % of; }
@@ -203,31 +210,54 @@ class Producer {
       const bool cancelled = future.cancel();
       if (cancelled != (future.ready() && cancelled)) ++tally_.wrong;
     }
-    if (pick(2) == 0) {
-      open_.push_back({std::move(future), index, fate});
+    // Half of them are asked for by get(), some by result(), and the rest by a continuation.
+    const std::uint64_t way = pick(8);
+    if (way < 5) {
+      open_.push_back({std::move(future), index, fate, lane, way < 4});
     } else {
       // The future of the continuation is dropped: it runs all the same.
-      (void)future.then(loop_, [this, index, fate](Result<std::int64_t> result) {
-        settle(index, fate, std::move(result));
-      });
+      (void)future.then(
+          loop_, [this, index, fate](const Result<std::int64_t>& result) { settle(index, fate, result); });
     }
   }
 
   void look_at_oldest() {
     Open oldest = std::move(open_.front());
     open_.pop_front();
-    settle(oldest.index, oldest.fate, result(oldest.future));
-  }
-
-  void settle(std::size_t index, Fate fate, Result<std::int64_t> result) {
-    ++accounts_[index].settled;
-    const int runs = accounts_[index].runs;
-    if (result) {
-      ++tally_.completed;
-      if (fate != Fate::kValue || *result != value_of(index) || runs > 1) ++tally_.wrong;
+    if (!oldest.by_get) {
+      settle(oldest.index, oldest.fate, result(oldest.future));
       return;
     }
-    switch (result.error().code()) {
+    try {
+      settle_value(oldest.index, oldest.fate, get(oldest.future));
+      ++tally_.values_by_get.at(oldest.lane);
+    } catch (const std::out_of_range&) {
+      settle_error(oldest.index, oldest.fate, ErrorCode::kNative);  // which get() throws as it was
+    } catch (const Error& error) {
+      settle_error(oldest.index, oldest.fate, error.code());
+    }
+    if (oldest.future.valid()) ++tally_.wrong;  // it gives its result once
+  }
+
+  void settle(std::size_t index, Fate fate, const Result<std::int64_t>& result) {
+    if (result) {
+      settle_value(index, fate, *result);
+    } else {
+      settle_error(index, fate, result.error().code());
+    }
+  }
+
+  void settle_value(std::size_t index, Fate fate, std::int64_t value) {
+    ++accounts_[index].settled;
+    const int runs = accounts_[index].runs;
+    ++tally_.completed;
+    if (fate != Fate::kValue || value != value_of(index) || runs > 1) ++tally_.wrong;
+  }
+
+  void settle_error(std::size_t index, Fate fate, ErrorCode code) {
+    ++accounts_[index].settled;
+    const int runs = accounts_[index].runs;
+    switch (code) {
       case ErrorCode::kPython:
         ++tally_.failed;
         if (fate != Fate::kPythonError || runs > 1) ++tally_.wrong;
@@ -325,6 +355,7 @@ TEST(TasksStress, EachSettlesExactlyOnce) {
   EXPECT_GE(tally.cancelled * 20, tasks);
   EXPECT_GE(tally.timed_out * 20, tasks);
   EXPECT_GE(tally.completed * 20, tasks);
+  for (const std::uint64_t values : tally.values_by_get) EXPECT_GE(values * 20, tally.completed);
 }
 
 }  // namespace
