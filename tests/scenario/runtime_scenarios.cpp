@@ -8,6 +8,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -149,6 +150,49 @@ TEST(RuntimeScenario, UseAfterStopIsATypedError) {
   const Child child = run_scenario("use_after_stop");
   EXPECT_TRUE(child.exited_with(0)) << child;
   EXPECT_EQ(child.err, "");
+}
+
+SCENARIO(executors_made_while_it_ends) {
+  const auto threads = [] {
+    std::size_t count = 0;
+    for ([[maybe_unused]] const auto& entry : fs::directory_iterator("/proc/self/task")) ++count;
+    return count;
+  };
+  const std::size_t threads_before = threads();
+  Runtime python;
+  std::atomic<int> made = 0;
+  std::atomic<int> refused = 0;
+  std::vector<std::thread> makers;
+  for (int i = 0; i < 3; ++i) {
+    makers.emplace_back([&] {
+      try {
+        for (;;) {
+          SubinterpreterExecutor pool(python, {.pinned_workers = 1, .pooled = {.threads = 2}});
+          ++made;
+          // The end may come at any point here, too.
+          const auto task = pool.main().try_submit([] {});
+          REQUIRE(task || task.error().code() == ErrorCode::kShutdown);
+        }
+      } catch (const RuntimeStateError&) {
+        ++refused;
+      }
+    });
+  }
+  while (made < 50) std::this_thread::yield();
+  const StopReport report = python.stop(kPatience);
+  for (const std::string& problem : report.problems) std::fprintf(stderr, "%s\n", problem.c_str());
+  for (std::thread& maker : makers) maker.join();
+  REQUIRE(refused == 3);
+  REQUIRE(python.interpreter_count() == 0);
+  wait_until([&] { return threads() <= threads_before; });
+  return report.clean ? 0 : 1;
+}
+TEST(RuntimeScenario, ExecutorsMadeWhileItEndsAreRefusedOrEnded) {
+  for (int round = 0; round < 5; ++round) {
+    const Child child = run_scenario("executors_made_while_it_ends");
+    ASSERT_TRUE(child.exited_with(0)) << child;
+    EXPECT_EQ(child.err, "");
+  }
 }
 
 SCENARIO(executor_outlives_runtime) {
