@@ -599,12 +599,29 @@ TEST_F(Lessons, ReportClaimsDrained) {
     EXPECT_EQ(report.tasks.cancelled, 1U);
     EXPECT_FALSE(report.drained) << "a task was cancelled";
   }
+  {
+    SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1});
+    BusyTask busy(pool.pinned(0));
+    const ExecutorReport report = pool.stop({.timeout = 1ms});
+    busy.release();
+    EXPECT_EQ(report.tasks.abandoned, 1U);
+    EXPECT_FALSE(report.drained) << "a task was abandoned";
+  }
+  // A third party is settling a task and does not come to an end with it.
+  const auto dying = std::make_shared<Event>();
+  const auto may_die = std::make_shared<Event>();
   SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1});
   BusyTask busy(pool.pinned(0));
-  const ExecutorReport report = pool.stop({.timeout = 1ms});
+  auto late = pool.pinned(0).with({.timeout = 1ms}).submit([work = SlowToDie(dying, may_die)] {});
+  EXPECT_TRUE(happens(*dying));
   busy.release();
-  EXPECT_EQ(report.tasks.abandoned, 1U);
-  EXPECT_FALSE(report.drained) << "a task was abandoned";
+  ASSERT_TRUE(settles(busy.future()));
+  const ExecutorReport report = pool.stop({.timeout = 1ms});
+  may_die->set();
+  EXPECT_TRUE(report.cancelled.empty());
+  EXPECT_TRUE(report.abandoned.empty());
+  EXPECT_FALSE(report.drained) << "a task had not settled";
+  ASSERT_TRUE(settles(late));
 }
 
 // ---- What this design could get wrong. -------------------------------------------------------------
