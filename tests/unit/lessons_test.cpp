@@ -1154,7 +1154,9 @@ TEST_F(Lessons, MainTaskWaitsForRoomThatItKeepsOthersFromMaking) {
   SubinterpreterExecutor pool(runtime(), options);
   SubinterpreterExecutor other(runtime(), options);
   std::atomic<bool> refused = false;
+  std::atomic<pid_t> home = 0;
   Future<void> outer = pool.main().submit([&] {
+    home = gettid();
     (void)other.main().submit([] {});
     try {
       (void)other.main().submit([] {});
@@ -1165,6 +1167,8 @@ TEST_F(Lessons, MainTaskWaitsForRoomThatItKeepsOthersFromMaking) {
   if (!settles(outer)) other.cancel_queued();
   outer.wait();
   EXPECT_TRUE(refused);
+  // With nothing in its hands, if the Runtime ends next.
+  EXPECT_TRUE(comes_true([&] { return sleeps(home); }));
 }
 
 TEST_F(Lessons, DroppedContinuation) {
