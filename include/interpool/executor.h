@@ -338,6 +338,9 @@ class INTERPOOL_API SubinterpreterExecutor final : public Submitter, public Exec
   /// Runs a continuation on any worker, with its GIL released; see Future::then. Never blocks, and
   /// ignores the queue's capacity.
   void execute(Work work) override;
+
+ private:
+  [[nodiscard]] std::shared_ptr<detail::ExecutorCore> behind() const override { return core(); }
 };
 
 namespace detail {

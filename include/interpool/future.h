@@ -33,6 +33,10 @@ class INTERPOOL_API Work {
   detail::TaskRef<detail::TaskBase> task_;
 };
 
+namespace detail {
+class ContinuationTarget;
+}  // namespace detail
+
 /// Where continuations run. A SubinterpreterExecutor is one; a host wraps its event loop in another.
 class INTERPOOL_API Executor {
  public:
@@ -41,6 +45,11 @@ class INTERPOOL_API Executor {
   /// Runs `work` once, later, on a thread of this executor. Must not run it inside this call, and
   /// must not block: it is called by whoever settles a future. Called from any thread.
   virtual void execute(Work work) = 0;
+
+ private:
+  friend class detail::ContinuationTarget;
+  /// What is behind an executor of the library's own, and survives it. Null for others.
+  [[nodiscard]] virtual std::shared_ptr<detail::ExecutorCore> behind() const { return nullptr; }
 };
 
 /// A thread of the library's own on which continuations run that name no executor, one at a time,
@@ -63,8 +72,22 @@ class ContinuationTask;
 
 /// Throws UsageError: the future was moved from, or its result was taken.
 [[noreturn]] INTERPOOL_API void fail_no_state();
-/// Hands the work to the executor, releasing a GIL that the calling thread holds meanwhile.
-INTERPOOL_API void dispatch(Executor& executor, Work work) noexcept;
+
+/// Where a continuation goes. An executor of the library's own may have been destroyed by then, and
+/// refuses it; others have to live.
+class INTERPOOL_API ContinuationTarget {
+ public:
+  explicit ContinuationTarget(Executor& executor) : executor_(executor), core_(executor.behind()) {}
+  /// Hands the work over, releasing a GIL that the calling thread holds meanwhile. The work may have run,
+  /// and this be gone, when it returns.
+  void dispatch(Work work) const noexcept;
+  /// The worker that takes all work there, if there is just one.
+  [[nodiscard]] const WorkerThread* only_worker() const noexcept;
+
+ private:
+  Executor& executor_;
+  const std::shared_ptr<ExecutorCore> core_;
+};
 
 }  // namespace detail
 
@@ -129,10 +152,13 @@ class [[nodiscard]] Future {
   /// `next` did not take itself, and never inside this call. Takes this future's place; the new
   /// future has what `next` returns or throws. `next` dies where it ran; or, unrun, with
   /// CancelledError where the new future is cancelled and with ShutdownError where the executor
-  /// drops it. `executor` must live until this future has settled.
+  /// drops it. A SubinterpreterExecutor that is gone by then drops it; any other `executor` must
+  /// live until this future has settled.
   template <class F>
   auto then(Executor& executor, F next) -> Future<std::invoke_result_t<F&, Result<T>>> {
     using R = std::invoke_result_t<F&, Result<T>>;
+    static_assert(alignof(detail::ContinuationTask<R, T, F>) <= detail::kTaskAlignment,
+                  "interpool: a callable cannot be aligned to more than 64 bytes");
     state();
     auto* continuation = new detail::ContinuationTask<R, T, F>(executor, std::move(task_), std::move(next));
     auto future = detail::FutureAccess<R>::make(detail::TaskRef<detail::TaskState<R>>(continuation));
@@ -172,7 +198,7 @@ template <class R, class T, class F>
 class ContinuationTask final : public TaskState<R>, private Continuation {
  public:
   ContinuationTask(Executor& executor, TaskRef<TaskState<T>> upstream, F&& next)
-      : TaskState<R>(nullptr), executor_(executor), upstream_(std::move(upstream)), next_(std::move(next)) {}
+      : TaskState<R>(nullptr), target_(executor), upstream_(std::move(upstream)), next_(std::move(next)) {}
 
   void attach() noexcept {
     this->add_ref();  // held by the upstream, handed on in upstream_settled()
@@ -200,7 +226,10 @@ class ContinuationTask final : public TaskState<R>, private Continuation {
  private:
   void upstream_settled() noexcept override {
     this->depends_on_anyone();
-    dispatch(executor_, Work(TaskRef<TaskBase>(static_cast<TaskBase*>(this))));
+    target_.dispatch(Work(TaskRef<TaskBase>(static_cast<TaskBase*>(this))));
+  }
+  [[nodiscard]] bool needs(const WorkerThread& worker) const noexcept override {
+    return TaskBase::needs(worker) || target_.only_worker() == &worker;
   }
   Result<T> upstream_result() {
     const auto upstream = std::move(upstream_);
@@ -212,7 +241,7 @@ class ContinuationTask final : public TaskState<R>, private Continuation {
     }
   }
 
-  Executor& executor_;
+  const ContinuationTarget target_;
   TaskRef<TaskState<T>> upstream_;
   std::optional<F> next_;
 };

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace interpool {
@@ -105,19 +106,14 @@ ExecutorReport SubinterpreterExecutor::stop(ExecutorStopOptions options) {
 TaskCounts SubinterpreterExecutor::counts() const noexcept { return core()->counts(); }
 std::size_t SubinterpreterExecutor::in_flight() const noexcept {
   const TaskCounts counts = core()->counts();
-  return counts.accepted - counts.settled();
+  // A task that is just being abandoned may count twice for a moment.
+  return counts.accepted - std::min(counts.accepted, counts.settled());
 }
 
 void SubinterpreterExecutor::execute(Work work) {
   // The work may run, and the executor be destroyed by who waits for that, before this call returns.
   const std::shared_ptr<detail::ExecutorCore> kept = core();
-  auto run = [work = std::move(work)](Worker&) mutable {
-    const python::GilRelease no_gil;
-    work();
-  };
-  using Task = detail::CallableTask<void, decltype(run)>;
-  // A refusal destroys the work, which settles what is behind it.
-  (void)kept->accept_always(detail::TaskRef<detail::TaskBase>(new Task(kept.get(), std::move(run))));
+  kept->execute(std::move(work));
 }
 
 }  // namespace interpool

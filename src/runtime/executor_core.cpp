@@ -105,6 +105,8 @@ ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions
                                                                           .admission = &admission_},
                                                       groups_[first_pooled + group]));
   }
+  const std::size_t takers = pinned_share ? options_.pinned_workers : options_.pooled.threads;
+  if (takers == 1) only_worker_ = workers_.back().get();
 }
 
 ExecutorCore::~ExecutorCore() = default;
@@ -154,8 +156,17 @@ TaskQueue& ExecutorCore::queue(Address address) noexcept {
 ErrorContext ExecutorCore::context(const TaskBase& task) const { return {.task = task.name()}; }
 
 Failure ExecutorCore::accept(Address address, const CallOptions& options, TaskRef<TaskBase> task,
-                             bool may_wait) {
+                             bool may_wait) noexcept {
   if (in_forked_child()) return refuse(*task, forked_failure());
+  try {
+    return enqueue(address, options, task, may_wait);
+  } catch (...) {
+    return refuse(*task, current_failure({}));
+  }
+}
+
+Failure ExecutorCore::enqueue(Address address, const CallOptions& options, TaskRef<TaskBase>& task,
+                              bool may_wait) {
   Clock::time_point deadline = Clock::time_point::max();
   if (!options.name.empty() || options.deadline || options.timeout) {
     deadline = deadline_of(options);
@@ -178,7 +189,7 @@ Failure ExecutorCore::accept(Address address, const CallOptions& options, TaskRe
                            address.to == Address::To::kMain ? &accepted_elsewhere_ : nullptr);
     } catch (...) {
       admission_.leave();
-      return refuse(*task, current_failure({.task = options.name}));
+      throw;
     }
     if (pushed == TaskQueue::Push::kDone) {
       (void)task.leak();  // the queue's now, and perhaps gone already
@@ -193,8 +204,7 @@ Failure ExecutorCore::accept(Address address, const CallOptions& options, TaskRe
                                context(*task)));
     }
     const WorkerThread* worker = WorkerThread::current();
-    const bool own_queue = worker != nullptr && worker->takes_alone_from(target);
-    if (own_queue || in_own_task()) {
+    if ((worker != nullptr && worker->takes_alone_from(target)) || in_own_task()) {
       return refuse(
           *task, std::make_shared<const DeadlockError>(
                      "a task that submits to its own executor would wait for room that it keeps others from "
@@ -210,17 +220,22 @@ Failure ExecutorCore::accept(Address address, const CallOptions& options, TaskRe
   }
 }
 
-Failure ExecutorCore::accept_always(TaskRef<TaskBase> task) {
-  if (!admission_.try_enter()) {
-    return refuse(*task, std::make_shared<const ShutdownError>("the executor is closed"));
-  }
-  if (shared_->push(*task, std::numeric_limits<std::size_t>::max(), admission_, runtime_->timekeeper()) !=
-      TaskQueue::Push::kDone) {
+void ExecutorCore::execute(Work work) {
+  auto run = [work = std::move(work)](Worker&) mutable {
+    const python::GilRelease no_gil;
+    work();
+  };
+  TaskRef<TaskBase> task(new CallableTask<void, decltype(run)>(this, std::move(run)));
+  if (admission_.try_enter()) {
+    if (shared_->push(*task, std::numeric_limits<std::size_t>::max(), admission_, runtime_->timekeeper()) ==
+        TaskQueue::Push::kDone) {
+      (void)task.leak();  // the queue's now, and perhaps gone already
+      return;
+    }
     admission_.leave();
-    return refuse(*task, std::make_shared<const ShutdownError>("the executor is closed"));
   }
-  (void)task.leak();
-  return nullptr;
+  // It is closed. That destroys the work, which settles what is behind it.
+  if (task->begin_settling(TaskBase::kQueued)) task->drop_work();
 }
 
 void ExecutorCore::forget_deadline(TaskBase& task) noexcept {
@@ -295,8 +310,13 @@ std::vector<std::string> ExecutorCore::cancel_queued(const char* reason) {
 bool ExecutorCore::in_own_task() const noexcept {
   WorkerThread* worker = WorkerThread::current();
   if (worker == nullptr) return false;
+  if (owns(*worker)) return true;
   const auto task = worker->running();
   return task && task->core() == this;
+}
+
+bool ExecutorCore::owns(const WorkerThread& worker) const noexcept {
+  return std::ranges::any_of(workers_, [&](const auto& ours) { return ours.get() == &worker; });
 }
 
 TaskCounts ExecutorCore::counts() const noexcept {
@@ -353,9 +373,11 @@ std::size_t ExecutorCore::end_workers(Clock::time_point deadline) {
   for (const auto& worker : workers_) worker->stop();
   std::vector<std::thread> threads;
   bool all_ended = false;
+  const WorkerThread* self = WorkerThread::current();
+  const std::size_t ourselves = self != nullptr && owns(*self) ? 1 : 0;  // ends later
   {
     const MutexLock lock(mutex_);
-    while (workers_running_ > 0 && changed_.wait_until(mutex_, deadline)) {
+    while (workers_running_ > ourselves && changed_.wait_until(mutex_, deadline)) {
     }
     all_ended = workers_running_ == 0;
     threads = std::move(threads_);

@@ -49,9 +49,10 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
 
   /// Queues the task, whose reference it takes over, or returns why not, with its work destroyed.
   /// Waits for room if `may_wait`, without a GIL.
-  Failure accept(Address address, const CallOptions& options, TaskRef<TaskBase> task, bool may_wait);
-  /// Queues it whatever the capacity.
-  Failure accept_always(TaskRef<TaskBase> task);
+  Failure accept(Address address, const CallOptions& options, TaskRef<TaskBase> task, bool may_wait) noexcept;
+  /// Queues it whatever the capacity; see SubinterpreterExecutor::execute. The work may have run, and its
+  /// executor be gone, when it returns: the caller keeps the core.
+  void execute(Work work);
   /// Throws UsageError for a pinned worker that does not exist.
   void check_address(Address address) const;
 
@@ -87,8 +88,11 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   std::vector<std::string> cancel_queued(const char* reason);
   /// See SubinterpreterExecutor::stop.
   ExecutorReport stop(ExecutorStopOptions options);
-  /// Whether the calling thread runs a task of this executor, and so cannot wait for all of them.
+  /// Whether the calling thread is a worker of this executor, or runs a task of it on the main lane, and so
+  /// cannot wait for the executor.
   [[nodiscard]] bool in_own_task() const noexcept;
+  /// The worker that alone takes unaddressed tasks, or null.
+  [[nodiscard]] const WorkerThread* only_worker() const noexcept { return only_worker_; }
 
   [[nodiscard]] TaskCounts counts() const noexcept;
   /// How many of its interpreters exist.
@@ -99,6 +103,8 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   [[nodiscard]] RuntimeCore& runtime() const noexcept { return *runtime_; }
 
  private:
+  Failure enqueue(Address address, const CallOptions& options, TaskRef<TaskBase>& task, bool may_wait);
+  [[nodiscard]] bool owns(const WorkerThread& worker) const noexcept;
   [[nodiscard]] TaskQueue& queue(Address address) noexcept;
   [[nodiscard]] ErrorContext context(const TaskBase& task) const;
   /// The rest of settling a task that begin_settling(kQueued) has given to the caller.
@@ -117,6 +123,7 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   std::unique_ptr<TaskQueue> shared_;
   std::vector<std::shared_ptr<InterpreterGroup>> groups_;
   std::vector<std::shared_ptr<WorkerThread>> workers_;  // pinned first, then pooled
+  const WorkerThread* only_worker_ = nullptr;
 
   // Self-synchronised.
   alignas(64) Admission admission_;  // written by submitters with each task

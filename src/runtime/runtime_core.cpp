@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <system_error>
 #include <utility>
 
 namespace interpool::detail {
@@ -147,14 +148,45 @@ StopReport RuntimeCore::stop_once(std::chrono::milliseconds timeout) {
   return report;
 }
 
+namespace {
+
+/// Stops them side by side, so that each has all the time.
+std::vector<ExecutorReport> stop_all(const std::vector<std::shared_ptr<ExecutorCore>>& executors,
+                                     Clock::time_point deadline) {
+  std::vector<ExecutorReport> reports(executors.size());
+  const auto stop = [&](std::size_t i) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+    reports[i] = executors[i]->stop({.timeout = std::max(left, std::chrono::milliseconds(0))});
+  };
+  std::vector<std::thread> threads;
+  threads.reserve(executors.size());
+  std::size_t next = 1;
+  try {
+    for (; next < executors.size(); ++next) {
+      threads.emplace_back([&stop, next] {
+        name_this_thread("interpool-stop");
+        stop(next);
+      });
+    }
+  } catch (const std::system_error&) {
+    for (; next < executors.size(); ++next) stop(next);  // one after the other then
+  }
+  if (!executors.empty()) stop(0);
+  for (std::thread& thread : threads) thread.join();
+  return reports;
+}
+
+}  // namespace
+
 void RuntimeCore::stop_executors(Clock::time_point deadline, StopReport& report) {
   std::vector<std::weak_ptr<ExecutorCore>> executors;
   {
     const MutexLock lock(mutex_);
     executors = executors_;
   }
+  std::vector<std::shared_ptr<ExecutorCore>> running;
   for (const auto& known : executors) {
-    const auto executor = known.lock();
+    auto executor = known.lock();
     if (!executor) continue;
     // What an executor that has ended had to report, it has reported; only what it left may matter still.
     if (executor->stopped()) {
@@ -164,8 +196,12 @@ void RuntimeCore::stop_executors(Clock::time_point deadline, StopReport& report)
       }
       continue;
     }
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
-    const ExecutorReport ended = executor->stop({.timeout = std::max(left, std::chrono::milliseconds(0))});
+    running.push_back(std::move(executor));
+  }
+  const std::vector<ExecutorReport> reports = stop_all(running, deadline);
+  for (std::size_t i = 0; i < running.size(); ++i) {
+    const auto& executor = running[i];
+    const ExecutorReport& ended = reports[i];
     if (!ended.abandoned.empty()) {
       report.problems.push_back(fmt::format("executor '{}': {} running tasks were abandoned",
                                             executor->options().name, ended.abandoned.size()));
@@ -185,7 +221,10 @@ void RuntimeCore::stop_executors(Clock::time_point deadline, StopReport& report)
 void RuntimeCore::end_home(Clock::time_point deadline, StopReport& report) {
   // A bound of its own for the end of main, even when the executors have used up all the time.
   deadline = std::max(deadline, after(std::chrono::milliseconds(500)));
-  const bool stuck = static_cast<bool>(main_worker_->running());
+  // What ran last there may still be at hand when it has settled, unless it was given up.
+  const auto last = main_worker_->running();
+  const bool stuck =
+      last && (!last->settled() || (!last->has_value() && last->failure()->code() == ErrorCode::kAbandoned));
   main_worker_->stop();
   if (stuck) {
     report.problems.emplace_back(

@@ -25,8 +25,8 @@ const std::string& TaskBase::default_name() const noexcept {
 
 void TaskBase::wait() {
   if (settled()) return;
-  const WorkerThread* only_worker = only_worker_.load(std::memory_order_relaxed);
-  if (only_worker != nullptr && only_worker == WorkerThread::current()) {
+  const WorkerThread* worker = WorkerThread::current();
+  if (worker != nullptr && needs(*worker)) {
     throw DeadlockError(
         "a task waits for another that only its own worker can run; use then(), or wait elsewhere",
         {.task = name()});
@@ -111,12 +111,20 @@ void fail_no_state() {
       "this Future has no task: it was moved from, or its result was taken, or then() was called on it");
 }
 
-void dispatch(Executor& executor, Work work) noexcept {
+void ContinuationTarget::dispatch(Work work) const noexcept {
   const python::GilRelease no_gil;
   try {
-    executor.execute(std::move(work));
+    if (const auto core = core_) {
+      core->execute(std::move(work));
+    } else {
+      executor_.execute(std::move(work));
+    }
   } catch (...) {  // NOLINT(bugprone-empty-catch): the Work, destroyed, has settled its future
   }
+}
+
+const WorkerThread* ContinuationTarget::only_worker() const noexcept {
+  return core_ == nullptr ? nullptr : core_->only_worker();
 }
 
 }  // namespace interpool::detail

@@ -75,20 +75,35 @@ TaskQueue::Push TaskQueue::push(TaskBase& task, std::size_t capacity, const Admi
 void TaskQueue::count_taken() {
   // relaxed: submitters read it as a number. Only holders of the mutex write it.
   taken_.store(taken_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  if (RoomWaiter* waiter = room_waiters_) {
-    room_waiters_ = waiter->next;
+  if (room_waiters_ == nullptr) return;
+  // relaxed: where a push is missed, the one who is woken for nothing wakes the next.
+  wake_for_room(pushed_.load(std::memory_order_relaxed) - taken_.load(std::memory_order_relaxed));
+}
+
+void TaskQueue::wake_for_room(std::uint64_t waiting) {
+  // One task fewer is room for one submitter, the first for whom there is any: executors that share the
+  // main lane differ in their capacities. It uses that room, or somebody has been faster. Only when its
+  // executor closes it does neither, and then all are woken.
+  for (RoomWaiter** at = &room_waiters_; *at != nullptr; at = &(*at)->next) {
+    RoomWaiter* waiter = *at;
+    if (waiting >= waiter->capacity) continue;
+    *at = waiter->next;
     waiter->parker.unpark();  // under the mutex: the waiter lives until it has had it once more
+    break;
   }
 }
 
 void TaskQueue::wait_for_room(std::size_t capacity, const Admission& admission, Clock::time_point deadline) {
-  RoomWaiter waiter;
+  RoomWaiter waiter{.capacity = capacity};
   {
     const MutexLock outbox_lock(outbox_mutex_);
     if (admission.closed()) return;  // its wake_submitters() may have been before us
     {
       const MutexLock inbox_lock(inbox_mutex_);
-      if (pushed_.load(std::memory_order_relaxed) - taken_.load(std::memory_order_relaxed) < capacity) return;
+      const std::uint64_t waiting =
+          pushed_.load(std::memory_order_relaxed) - taken_.load(std::memory_order_relaxed);
+      if (waiting < capacity) return;
+      wake_for_room(waiting);  // if we were woken for room that is none for us
     }
     RoomWaiter** end = &room_waiters_;
     while (*end != nullptr) end = &(*end)->next;

@@ -118,7 +118,8 @@ class TaskQueue {
   };
   /// A submitter that waits for room, on its own stack.
   struct RoomWaiter {
-    Parker parker;
+    std::size_t capacity;  // the queue's in its executor's eyes: there is room below that
+    Parker parker = {};
     RoomWaiter* next = nullptr;
   };
 
@@ -128,6 +129,8 @@ class TaskQueue {
   Parker* summon() INTERPOOL_REQUIRES(inbox_mutex_);
   void set_posture(SeatState& seat, Posture posture) INTERPOOL_REQUIRES(inbox_mutex_);
   void count_taken() INTERPOOL_REQUIRES(outbox_mutex_);
+  /// Wakes a submitter for whom `waiting` tasks leave room.
+  void wake_for_room(std::uint64_t waiting) INTERPOOL_REQUIRES(outbox_mutex_);
 
   // Submitters write here, …
   alignas(64) Mutex inbox_mutex_;

@@ -1,4 +1,5 @@
 // How processes end, fork, and share a Python that was there before.
+#include "support/busy.h"
 #include "support/scenario.h"
 #include "support/sync.h"
 
@@ -15,13 +16,12 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
-#include <optional>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 namespace interpool::test {
@@ -241,21 +241,6 @@ TEST(EndScenario, AStuckHomeThreadDoesNotKeepPythonFromItsEnd) {
   EXPECT_EQ(holding.out, "") << "nobody can run Python there";
 }
 
-/// Does something when it dies.
-template <class F>
-class AtDeath {
- public:
-  explicit AtDeath(F action) : action_(std::move(action)) {}
-  AtDeath(AtDeath&& other) noexcept : action_(std::exchange(other.action_, std::nullopt)) {}
-  AtDeath& operator=(AtDeath&&) = delete;
-  ~AtDeath() {
-    if (action_) (*action_)();
-  }
-
- private:
-  std::optional<F> action_;
-};
-
 SCENARIO(stuck_destructor_of_a_late_task) {
   Runtime python;
   SubinterpreterExecutor pool(python, {.name = "late", .pooled = {.threads = 1}});
@@ -270,7 +255,7 @@ SCENARIO(stuck_destructor_of_a_late_task) {
   auto late = pool.with({.timeout = 1ms}).submit([stuck = AtDeath([&] {
                                                     dying.set();
                                                     for (;;) pause();
-                                                  })] { (void)stuck; });
+                                                  })] {});
   dying.wait();
   release.set();
   const StopReport report = python.stop(100ms);
@@ -300,7 +285,7 @@ SCENARIO(stop_in_a_destructor_of_a_late_task) {
   auto late = pool.with({.timeout = 1ms}).submit([stops = AtDeath([&] {
                                                     REQUIRE(!python.stop(50ms).clean);
                                                     stopped.set();
-                                                  })] { (void)stops; });
+                                                  })] {});
   stopped.wait();
   REQUIRE_THROWS(get(late), TimeoutError);
   REQUIRE_THROWS(get(busy), AbandonedError);
@@ -311,6 +296,88 @@ SCENARIO(stop_in_a_destructor_of_a_late_task) {
 TEST(EndScenario, StopMayBeCalledByADestructorOfATaskThatIsTooLate) {
   const Child child = run_scenario("stop_in_a_destructor_of_a_late_task");
   EXPECT_TRUE(child.exited_with(12)) << child;
+}
+
+Event holding;
+Event let_go;
+/// Called by a Python thread, which keeps its GIL.
+extern "C" void hold_the_gil() {
+  holding.set();
+  let_go.wait();
+}
+
+SCENARIO(python_thread_delays_home) {
+  Runtime python;
+  SubinterpreterExecutor pool(python, {.pinned_workers = 1});
+  exec(pool.main(),
+       "import atexit, ctypes, sys, threading, types\n"
+       "atexit.register(print, 'bye')\n"
+       "gate = sys.modules['gate'] = types.ModuleType('gate')\n"
+       "gate.lock = threading.Lock(); gate.lock.acquire()\n"
+       "hold = ctypes.PYFUNCTYPE(None)(" +
+           std::to_string(reinterpret_cast<std::uintptr_t>(&hold_the_gil)) +
+           ")\n"
+           "def work():\n"
+           "  gate.lock.acquire()\n"
+           "  hold()\n"
+           "threading.Thread(target=work).start()\n");
+  std::vector<Future<int>> futures;
+  {
+    // The home thread has run some of these when it yields its GIL, and does not get it back.
+    BusyTask busy(pool.main());
+    (void)pool.main().call<void>("gate:lock.release");
+    for (int i = 0; i < 1000; ++i)
+      futures.push_back(pool.main().call<int>("builtins:sum", std::vector<int>(10'000)));
+  }
+  holding.wait();
+  REQUIRE(pool.stop({.timeout = kPatience}).abandoned.empty());
+  StopReport report;
+  SleepingThread stopper([&] { report = python.stop(kPatience); });
+  stopper.wait_until_asleep();
+  let_go.set();
+  stopper.join();
+  REQUIRE(report.clean);
+  std::fflush(stdout);
+  return 0;
+}
+TEST(EndScenario, AHomeThreadWithoutATaskIsNotStuck) {
+  const Child child = run_scenario("python_thread_delays_home");
+  EXPECT_TRUE(child.exited_with(0)) << child;
+  EXPECT_EQ(child.out, "bye\n");
+}
+
+SCENARIO(executors_that_end_together) {
+  Runtime python;
+  SubinterpreterExecutor first(python, {.pooled = {.threads = 1}});
+  SubinterpreterExecutor second(python, {.pooled = {.threads = 1}});
+  Event release;
+  const auto keep_busy = [&](const Submitter& pool) {
+    auto started = std::make_shared<Event>();
+    auto busy = pool.submit([started, &release] {
+      started->set();
+      release.wait();
+    });
+    started->wait();
+    return busy;
+  };
+  auto of_first = keep_busy(first);
+  auto of_second = keep_busy(second);
+  auto queued = second.submit([] {});
+  // The first one's task ends after the second one's queue has been cancelled.
+  std::thread releaser([&] {
+    queued.wait();
+    release.set();
+  });
+  REQUIRE(python.stop(kPatience).clean);
+  releaser.join();
+  REQUIRE_THROWS(queued.get(), CancelledError);
+  of_first.get();
+  of_second.get();
+  return 0;
+}
+TEST(EndScenario, ExecutorsAreStoppedSideBySide) {
+  const Child child = run_scenario("executors_that_end_together");
+  EXPECT_TRUE(child.exited_with(0)) << child;
 }
 
 SCENARIO(spinning_atexit) {

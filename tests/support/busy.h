@@ -6,6 +6,7 @@
 #include <interpool/executor.h>
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace interpool::test {
@@ -74,6 +75,21 @@ class Mortal {
   };
   std::shared_ptr<Record> record_;
   std::shared_ptr<Life> life_;
+};
+
+/// Does something when it dies.
+template <class F>
+class AtDeath {
+ public:
+  explicit AtDeath(F action) : action_(std::move(action)) {}
+  AtDeath(AtDeath&& other) noexcept : action_(std::exchange(other.action_, std::nullopt)) {}
+  AtDeath& operator=(AtDeath&&) = delete;
+  ~AtDeath() {
+    if (action_) (*action_)();
+  }
+
+ private:
+  std::optional<F> action_;
 };
 
 }  // namespace interpool::test

@@ -162,6 +162,28 @@ TEST_F(Queue, ABlockedSubmitterIsFreedByACancelledTask) {
   submitter.join();
 }
 
+TEST_F(Queue, RoomOnTheMainLaneGoesToASubmitterForWhomItIsRoom) {
+  SubinterpreterExecutor small(runtime(), one_worker(1));
+  SubinterpreterExecutor large(runtime(), one_worker(2));
+  BusyTask busy(large.main());
+  auto first = large.main().call<int>("builtins:abs", -1);
+  auto second = large.main().call<int>("builtins:abs", -2);
+  SleepingThread for_small([&] { EXPECT_EQ(get(small.main().call<int>("builtins:abs", -3)), 3); });
+  for_small.wait_until_asleep();
+  std::optional<Future<int>> third;
+  Event accepted;
+  SleepingThread for_large([&] {
+    third = large.main().call<int>("builtins:abs", -4);
+    accepted.set();
+  });
+  for_large.wait_until_asleep();
+  EXPECT_TRUE(second.cancel()) << "one task waits now: a full queue for the one, room for the other";
+  accepted.wait();
+  busy.release();
+  EXPECT_EQ(get(*third), 4);
+  for_small.join();
+}
+
 TEST_F(Queue, ABlockedSubmitterIsFreedByItsDeadline) {
   SubinterpreterExecutor pool(runtime(), one_worker(1));
   BusyTask busy(pool);

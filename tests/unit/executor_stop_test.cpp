@@ -14,7 +14,6 @@
 #include <optional>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 namespace interpool::test {
@@ -279,17 +278,6 @@ TEST_P(WithWorkers, ASecondStopIsBoundedByItsOwnTime) {
 }
 
 TEST_P(WithWorkers, StopInADestructorThatStopRunsReturnsAtOnce) {
-  struct StopsAgain {
-    SubinterpreterExecutor* pool = nullptr;
-    std::optional<ExecutorReport>* report = nullptr;
-    StopsAgain(SubinterpreterExecutor& p, std::optional<ExecutorReport>& r) : pool(&p), report(&r) {}
-    StopsAgain(StopsAgain&& other) noexcept
-        : pool(std::exchange(other.pool, nullptr)), report(other.report) {}
-    StopsAgain& operator=(StopsAgain&&) = delete;
-    ~StopsAgain() {
-      if (pool != nullptr) *report = pool->stop({.timeout = kPatience});
-    }
-  };
   std::optional<ExecutorReport> inner;
   SubinterpreterExecutor pool(runtime(), options());
   std::vector<std::unique_ptr<BusyTask>> busy;
@@ -297,7 +285,7 @@ TEST_P(WithWorkers, StopInADestructorThatStopRunsReturnsAtOnce) {
     busy.push_back(std::make_unique<BusyTask>(pool.pinned(i)));
   for (std::size_t i = 0; i < options().pooled.interpreters; ++i)
     busy.push_back(std::make_unique<BusyTask>(pool));
-  auto queued = pool.submit([again = StopsAgain(pool, inner)] { (void)again; });
+  auto queued = pool.submit([again = AtDeath([&] { inner = pool.stop({.timeout = kPatience}); })] {});
   std::thread releaser([&] {
     queued.wait();
     for (auto& task : busy) task->release();
@@ -324,6 +312,19 @@ TEST_P(WithWorkers, StopAndDrainInATaskOfItsOwnAreErrors) {
   // A task of another executor may.
   SubinterpreterExecutor other(runtime(), {.pooled = {.threads = 1}});
   EXPECT_TRUE(get(other.submit([&] { return pool.stop({.drain = kPatience}).drained; })));
+}
+
+TEST_P(WithWorkers, StopWhereAResultDiesOnItsWorkerIsAnError) {
+  SubinterpreterExecutor pool(runtime(), options());
+  Event died;
+  (void)pool.submit([&] {
+    return AtDeath([&] {
+      EXPECT_THROW((void)pool.stop({.timeout = kPatience}), DeadlockError);
+      EXPECT_THROW((void)pool.drain(kPatience), DeadlockError);
+      died.set();
+    });
+  });
+  died.wait();
 }
 
 TEST_P(WithWorkers, CloseInATaskOfItsOwnIsFine) {

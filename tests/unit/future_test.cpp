@@ -288,6 +288,29 @@ TEST_F(Futures, ThenOnAPoolIgnoresItsFullQueue) {
   EXPECT_EQ(get(filler), 1);
 }
 
+TEST_F(Futures, ThenOnAPoolThatIsGoneIsRefused) {
+  auto other = std::make_unique<SubinterpreterExecutor>(runtime(), ExecutorOptions{.pooled = {.threads = 1}});
+  BusyTask busy(pool());
+  auto first = pool().call<int>("builtins:abs", -3);
+  Mortal callable;
+  const auto record = callable.record();
+  auto next = first.then(*other, [m = std::move(callable)](const Result<int>&) { return 1; });
+  other.reset();
+  busy.release();
+  EXPECT_THROW(get(next), ShutdownError);
+  EXPECT_TRUE(record->died.is_set());
+}
+
+TEST_F(Futures, AContinuationThatOnlyTheWaiterCouldRunIsADeadlock) {
+  SubinterpreterExecutor other(runtime(), {.pinned_workers = 1});
+  auto next = get(other.submit([&] {
+    auto on_us = pool().call<int>("builtins:abs", -3).then(other, [](Result<int> r) { return r.value(); });
+    EXPECT_THROW(on_us.wait(), DeadlockError);
+    return on_us;
+  }));
+  EXPECT_EQ(get(next), 3);
+}
+
 TEST_F(Futures, ChainsPassValuesAndErrorsOn) {
   auto chain = pool()
                    .call<int>("builtins:abs", -3)

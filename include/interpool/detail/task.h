@@ -164,8 +164,12 @@ class INTERPOOL_API TaskBase {
   void depends_on(const TaskBase& part) noexcept {
     only_worker_.store(part.only_worker_.load(std::memory_order_relaxed), std::memory_order_relaxed);
   }
-  /// The same for whatever settles it next: it may be anyone.
+  /// From now on it waits for no worker in particular.
   void depends_on_anyone() noexcept { only_worker_.store(nullptr, std::memory_order_relaxed); }
+  /// Whether nobody but `worker` can bring it on.
+  [[nodiscard]] virtual bool needs(const WorkerThread& worker) const noexcept {
+    return only_worker_.load(std::memory_order_relaxed) == &worker;
+  }
   /// The name of the called function, for errors of a task that was given no name.
   [[nodiscard]] virtual const std::string& default_name() const noexcept;
 
