@@ -2,6 +2,7 @@
 
 #include "base/mutex.h"
 #include "interpool/detail/task.h"
+#include "runtime/fork_guard.h"
 
 #include <array>
 #include <cstddef>
@@ -35,18 +36,34 @@ struct Cell {
 
 /// The batches that no thread holds, and where new cells come from. Thread-safe; never destroyed, as a
 /// task may die in any thread's last moment.
+///
+/// A forked child, which may have copied the mutex while another thread held it, takes new memory
+/// instead, and gives back none.
 class Depot {
  public:
+  static void put(std::size_t size_class, Cell* batch) noexcept {
+    if (!in_forked_child()) of(size_class).put_batch(batch);
+  }
+  /// A batch, or at least one cell.
+  static Cell* get(std::size_t size_class) {
+    const std::size_t cell_size = (size_class + 1) * kLine;
+    if (!in_forked_child()) return of(size_class).get_batch(cell_size);
+    auto* cell = static_cast<Cell*>(::operator new(cell_size, std::align_val_t(kLine)));
+    cell->next = nullptr;
+    return cell;
+  }
+
+ private:
   static Depot& of(std::size_t size_class) {
     static auto* const depots = new std::array<Depot, kClasses>();
     return (*depots)[size_class];
   }
 
-  void put(Cell* batch) noexcept INTERPOOL_EXCLUDES(mutex_) {
+  void put_batch(Cell* batch) noexcept INTERPOOL_EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);
     batch->next_batch = std::exchange(batches_, batch);
   }
-  Cell* get(std::size_t cell_size) INTERPOOL_EXCLUDES(mutex_) {
+  Cell* get_batch(std::size_t cell_size) INTERPOOL_EXCLUDES(mutex_) {
     {
       const MutexLock lock(mutex_);
       if (batches_ != nullptr) return std::exchange(batches_, batches_->next_batch);
@@ -60,12 +77,11 @@ class Depot {
         cell->next = std::exchange(first, cell);
       }
       if (batch == 0) return first;
-      put(first);
+      put_batch(first);
     }
     return nullptr;  // not reached
   }
 
- private:
   Mutex mutex_;
   Cell* batches_ INTERPOOL_GUARDED_BY(mutex_) = nullptr;
 };
@@ -91,8 +107,8 @@ struct Leaver {
   ~Leaver() {
     caches.state = Caches::State::kGone;
     for (std::size_t i = 0; i < kClasses; ++i) {
-      if (caches.by_class[i].spare != nullptr) Depot::of(i).put(caches.by_class[i].spare);
-      if (caches.by_class[i].cells != nullptr) Depot::of(i).put(caches.by_class[i].cells);
+      if (caches.by_class[i].spare != nullptr) Depot::put(i, caches.by_class[i].spare);
+      if (caches.by_class[i].cells != nullptr) Depot::put(i, caches.by_class[i].cells);
     }
   }
 };
@@ -123,14 +139,13 @@ void* allocate_task(std::size_t size) {
   static_assert(kTaskAlignment == kLine);
   const std::size_t size_class = (size - 1) / kLine;
   if (size_class >= kClasses) return ::operator new(size, std::align_val_t(kLine));
-  const std::size_t cell_size = (size_class + 1) * kLine;
   if (caches.state != Caches::State::kUsed && !begin_use()) {
-    return ::operator new(cell_size, std::align_val_t(kLine));  // it will be a cell when it is freed
+    // It will be a cell when it is freed.
+    return ::operator new((size_class + 1) * kLine, std::align_val_t(kLine));
   }
   Cache& cache = caches.by_class[size_class];
   if (cache.cells == nullptr) {
-    cache.cells =
-        cache.spare != nullptr ? std::exchange(cache.spare, nullptr) : Depot::of(size_class).get(cell_size);
+    cache.cells = cache.spare != nullptr ? std::exchange(cache.spare, nullptr) : Depot::get(size_class);
     cache.count = kBatch;
   }
   Cell* cell = cache.cells;
@@ -145,11 +160,11 @@ void free_task(void* memory, std::size_t size) noexcept {
   auto* cell = static_cast<Cell*>(memory);
   if (caches.state != Caches::State::kUsed && !begin_use()) {
     cell->next = nullptr;
-    return Depot::of(size_class).put(cell);
+    return Depot::put(size_class, cell);
   }
   Cache& cache = caches.by_class[size_class];
   if (cache.count >= kBatch) {
-    if (cache.spare != nullptr) Depot::of(size_class).put(cache.spare);
+    if (cache.spare != nullptr) Depot::put(size_class, cache.spare);
     cache.spare = std::exchange(cache.cells, nullptr);
     cache.count = 0;
   }

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -502,6 +503,49 @@ TEST(RuntimeScenario, SignalHandlersStayTheHosts) {
   const Child child = run_scenario("signals_are_the_hosts");
   EXPECT_TRUE(child.exited_with(0)) << child;
 }
+
+// --- memory ----------------------------------------------------------------------------------------
+
+// Not with the sanitizers, which take the memory of tasks from elsewhere and do not know limits.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+SCENARIO(forks_while_tasks_are_made) {
+  Runtime python;
+  SubinterpreterExecutor pool(python, {.pooled = {.threads = 1}});
+  std::atomic<bool> stop = false;
+  const auto make_tasks = [&] {
+    std::vector<void*> tasks(300);
+    while (!stop) {
+      for (void*& task : tasks) task = detail::allocate_task(128);
+      for (void* task : tasks) detail::free_task(task, 128);
+    }
+  };
+  std::thread first(make_tasks);
+  std::thread second(make_tasks);
+  for (int i = 0; i < 150; ++i) {
+    const pid_t child = fork();
+    if (child == 0) {
+      alarm(30);  // ends a child that hangs
+      // The first of its size on this thread, so that the memory comes from what all threads share.
+      REQUIRE_THROWS(pool.submit([] {}), RuntimeStateError);
+      for (int k = 0; k < 300; ++k) (void)detail::allocate_task(128);
+      std::exit(5);  // with thread-locals
+    }
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    REQUIRE(WIFEXITED(status) && WEXITSTATUS(status) == 5);
+  }
+  stop = true;
+  first.join();
+  second.join();
+  return 0;
+}
+TEST(MemoryScenario, AForkedChildNeedsNoLockToMakeATask) {
+  const Child child = run_scenario("forks_while_tasks_are_made");
+  EXPECT_TRUE(child.exited_with(0)) << child;
+}
+
+#endif
 
 }  // namespace
 }  // namespace interpool::test
