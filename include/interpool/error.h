@@ -24,7 +24,7 @@ enum class ErrorCode : std::uint8_t {
   kDeadlock,      ///< The call would have waited for itself. Fix the program.
   kUsage,         ///< A bad option, name or call. Fix the program.
   kRuntimeState,  ///< No Python to be had: a second Runtime, an ended one, a forked child.
-  kNative,        ///< A C++ callable threw an exception that is not an Error.
+  kNative,        ///< A C++ callable threw an exception that is not an Error of this library.
 };
 
 /// The code's name, for logs: "python", "queue_full", …
@@ -156,8 +156,8 @@ class INTERPOOL_API ConversionError final : public Error {
   std::shared_ptr<const std::string> reason_;
 };
 
-/// A C++ callable threw something that is not an Error. `raise()`, and so Future::get, throws the
-/// original exception.
+/// A C++ callable threw something that is not an Error, or one of a type of the host's own that does not
+/// override share() and raise(). raise() here, and so Future::get, throws the original exception.
 class INTERPOOL_API NativeError final : public Error {
  public:
   NativeError(std::exception_ptr original, ErrorContext context);

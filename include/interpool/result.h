@@ -3,6 +3,7 @@
 
 #include <interpool/error.h>
 
+#include <cstddef>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -15,6 +16,16 @@ namespace interpool {
 template <class T>
 class [[nodiscard]] Result {
   using Stored = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+  static_assert(!std::is_same_v<T, Failure>,
+                "interpool: a Failure is no value, but what a Result has instead");
+
+  // nullptr is a value of many types, and no failure.
+  template <class U>
+  static constexpr bool kIsValue =
+      !std::is_void_v<T> && !std::is_same_v<std::remove_cvref_t<U>, Result> &&
+      std::is_convertible_v<U&&, Stored> &&
+      (std::is_same_v<std::remove_cvref_t<U>, T> || std::is_null_pointer_v<std::remove_cvref_t<U>> ||
+       !std::is_convertible_v<U&&, Failure>);
 
  public:
   using value_type = T;
@@ -22,15 +33,18 @@ class [[nodiscard]] Result {
   Result()
     requires std::is_void_v<T>
       : state_(std::in_place_index<0>) {}
+  /// A result with a value: of whatever a T can be made of implicitly, but of no pointer to an Error
+  /// unless that is a T.
   template <class U = Stored>
-    requires(!std::is_void_v<T> && std::is_constructible_v<Stored, U &&> &&
-             !std::is_same_v<std::remove_cvref_t<U>, Result> &&
-             !std::is_same_v<std::remove_cvref_t<U>, Failure>)
+    requires(kIsValue<U>)
   Result(U&& value)
       : state_(std::in_place_index<0>, std::forward<U>(value)) {}  // NOLINT(google-explicit-constructor)
-  /// A failed result. `failure` must not be null.
-  Result(Failure failure)
-      : state_(std::in_place_index<1>, std::move(failure)) {}  // NOLINT(google-explicit-constructor)
+  /// A failed result, of any pointer to an Error. It must not be null.
+  template <class U>
+    requires(!kIsValue<U> && std::is_convertible_v<U &&, Failure> &&
+             !std::is_null_pointer_v<std::remove_cvref_t<U>>)
+  Result(U&& failure)
+      : state_(std::in_place_index<1>, std::forward<U>(failure)) {}  // NOLINT(google-explicit-constructor)
 
   [[nodiscard]] bool has_value() const noexcept { return state_.index() == 0; }
   explicit operator bool() const noexcept { return has_value(); }

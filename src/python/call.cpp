@@ -12,7 +12,7 @@ namespace interpool::python {
 namespace {
 
 /// What a Converter threw, with the place it happened in.
-Failure conversion_failure(const ErrorContext& context) noexcept {
+Failure conversion_failure(const ErrorContext& context) {
   PyErr_Clear();  // a Converter that threw in the middle of something leaves nothing behind
   try {
     throw;
@@ -25,8 +25,7 @@ Failure conversion_failure(const ErrorContext& context) noexcept {
 
 /// Reads a call's result, if it is wanted. `context` makes an ErrorContext, and is called on errors only.
 template <class Context>
-Failure decode_result(PyObject* result, detail::DecodeThunk decode, void* storage,
-                      const Context& context) noexcept {
+Failure decode_result(PyObject* result, detail::DecodeThunk decode, void* storage, const Context& context) {
   if (decode == nullptr) return nullptr;
   try {
     PythonDecoder decoder(result);

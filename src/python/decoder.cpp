@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <optional>
+#include <utility>
 
 namespace interpool::python {
 
@@ -111,16 +113,20 @@ double PythonDecoder::get_float() {
 
 std::string PythonDecoder::get_str() {
   if (PyUnicode_Check(object_) == 0) fail_kind("a str");
-  return text_of(object_);
+  if (std::optional<std::string> text = utf8_of(object_)) return std::move(*text);
+  fail_raised();
 }
 
 Bytes PythonDecoder::get_bytes() {
   if (PyObject_CheckBuffer(object_) == 0) fail_kind("bytes");
-  Py_buffer view;
-  if (PyObject_GetBuffer(object_, &view, PyBUF_CONTIG_RO) != 0) fail_raised();
-  Bytes bytes(static_cast<std::size_t>(view.len));
-  if (view.len > 0) std::memcpy(bytes.data(), view.buf, bytes.size());
-  PyBuffer_Release(&view);
+  // Released however this ends: an object cannot change its size while it is exported.
+  struct Export {
+    Py_buffer view{};
+    ~Export() { PyBuffer_Release(&view); }  // nothing to do for one that was never filled in
+  } exported;
+  if (PyObject_GetBuffer(object_, &exported.view, PyBUF_CONTIG_RO) != 0) fail_raised();
+  Bytes bytes(static_cast<std::size_t>(exported.view.len));
+  if (!bytes.empty()) std::memcpy(bytes.data(), exported.view.buf, bytes.size());
   return bytes;
 }
 

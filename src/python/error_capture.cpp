@@ -1,10 +1,17 @@
 #include "python/error_capture.h"
 
+#include "base/out_of_memory.h"
+
 #include <fmt/format.h>
 
-#include <exception>
+#include <cstdint>
+#include <filesystem>
 #include <fstream>
+#include <ios>
+#include <limits>
+#include <map>
 #include <memory>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -16,6 +23,11 @@ namespace {
 constexpr int kMaxCauses = 16;
 constexpr std::size_t kOuterFrames = 32;
 constexpr std::size_t kInnerFrames = 64;
+// No line and no file of source is longer than this: it is data then, or made up.
+constexpr std::size_t kLongestLine = 1000;
+constexpr std::uintmax_t kLargestFile = 16U << 20U;
+
+namespace fs = std::filesystem;
 
 Object attribute(PyObject* object, const char* name) {
   Object value = Object::take(PyObject_GetAttrString(object, name));
@@ -44,16 +56,36 @@ std::string qualified_name(PyObject* type) {
   return module + "." + name;
 }
 
-std::string source_line(const std::string& file, int line) {
-  if (file.empty() || file.front() == '<' || line <= 0) return {};
+/// Lines of one file by their numbers, from 1.
+using Lines = std::map<int, std::string>;
+
+/// Fills in the lines whose numbers are there. A code object's file name is whatever its maker liked, so
+/// only a regular file is opened: others may block or never end.
+void read_lines(const std::string& file, Lines& lines) {
+  if (file.empty() || file.front() == '<') return;
+  std::error_code error;
+  if (!fs::is_regular_file(file, error) || fs::file_size(file, error) > kLargestFile || error) return;
   std::ifstream in(file);
-  std::string text;
-  for (int i = 0; i < line; ++i) {
-    if (!std::getline(in, text)) return {};
+  int at = 1;
+  for (auto& [number, text] : lines) {
+    if (number <= 0) continue;
+    for (; at < number && in; ++at) in.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+    std::string line(kLongestLine, '\0');
+    in.get(line.data(), static_cast<std::streamsize>(line.size()));
+    if (in.gcount() == 0) in.clear(in.rdstate() & ~std::ios::failbit);  // it is empty
+    line.resize(static_cast<std::size_t>(in.gcount()));
+    const auto first = line.find_first_not_of(" \t\f");
+    const auto last = line.find_last_not_of(" \t\r\f");
+    if (first != std::string::npos) text = line.substr(first, last - first + 1);
   }
-  const auto first = text.find_first_not_of(" \t\f");
-  const auto last = text.find_last_not_of(" \t\r\f");
-  return first == std::string::npos ? std::string() : text.substr(first, last - first + 1);
+}
+
+/// Adds their source to the frames; each file is read once.
+void add_source(std::vector<PythonFrame>& frames) {
+  std::map<std::string, Lines> files;
+  for (const PythonFrame& frame : frames) files[frame.file][frame.line];
+  for (auto& [file, lines] : files) read_lines(file, lines);
+  for (PythonFrame& frame : frames) frame.source = files[frame.file][frame.line];
 }
 
 std::vector<PythonFrame> frames_of(PyObject* exception) {
@@ -79,10 +111,10 @@ std::vector<PythonFrame> frames_of(PyObject* exception) {
       frame.file = text_attribute(code.get(), "co_filename");
       frame.function = text_attribute(code.get(), "co_qualname");
     }
-    frame.source = source_line(frame.file, frame.line);
     frames.push_back(std::move(frame));
   }
   PyErr_Clear();  // of PyLong_AsLong
+  add_source(frames);
   return frames;
 }
 
@@ -134,17 +166,23 @@ int exit_code_of(PyObject* exception) {
 
 }  // namespace
 
-std::string text_of(PyObject* text) {
+std::optional<std::string> utf8_of(PyObject* text) {
   Py_ssize_t size = 0;
-  if (const char* utf8 = PyUnicode_AsUTF8AndSize(text, &size)) return {utf8, static_cast<std::size_t>(size)};
+  if (const char* utf8 = PyUnicode_AsUTF8AndSize(text, &size)) {
+    return std::string(utf8, static_cast<std::size_t>(size));
+  }
+  if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError) == 0) return std::nullopt;
   PyErr_Clear();
   // Lone surrogates have no UTF-8; keep them in the form that put_str() takes back.
   const Object bytes = Object::take(PyUnicode_AsEncodedString(text, "utf-8", "surrogatepass"));
-  if (!bytes) {
-    PyErr_Clear();
-    return {};
-  }
-  return {PyBytes_AS_STRING(bytes.get()), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes.get()))};
+  if (!bytes) return std::nullopt;
+  return std::string(PyBytes_AS_STRING(bytes.get()), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes.get())));
+}
+
+std::string text_of(PyObject* text) {
+  if (std::optional<std::string> utf8 = utf8_of(text)) return std::move(*utf8);
+  PyErr_Clear();
+  return {};
 }
 
 std::string repr_of(PyObject* object) {
@@ -177,8 +215,8 @@ Failure take_error(const ErrorContext& context) noexcept {
     }
     return std::make_shared<const PythonError>(std::move(info), context);
   } catch (...) {
-    // Out of memory, in all likelihood: nothing can be described then.
-    std::terminate();
+    PyErr_Clear();
+    return python_out_of_memory();
   }
 }
 

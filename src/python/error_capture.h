@@ -4,19 +4,22 @@
 #include "interpool/error.h"
 #include "python/cpython.h"
 
+#include <optional>
 #include <string>
 
 namespace interpool::python {
 
-// All of these need the GIL, leave no exception set, and fall back to a placeholder where the object
-// at hand misbehaves.
+// All of these need the GIL. All but utf8_of() leave no exception set, and fall back to a placeholder where
+// the object at hand misbehaves or memory runs out: they are for messages.
 
 /// Takes the exception that is set and makes its typed Error. Formatting is done here, in C++: an
 /// interpreter that fails never has to import `traceback` (1.3 MB and 10 ms each). The
-/// PyErr_Print family is never used: on SystemExit it ends the process.
+/// PyErr_Print family is never used: on SystemExit it ends the process. Without memory for it the Error
+/// says just that.
 Failure take_error(const ErrorContext& context) noexcept;
 
-/// The UTF-8 of a str, lone surrogates included.
+/// The UTF-8 of a str, lone surrogates included. None: an exception is set.
+std::optional<std::string> utf8_of(PyObject* text);
 std::string text_of(PyObject* text);
 std::string repr_of(PyObject* object);
 std::string type_name(PyObject* object);

@@ -1,5 +1,6 @@
 #include "python/initialize.h"
 
+#include "base/out_of_memory.h"
 #include "interpool/error.h"
 #include "python/error_capture.h"
 #include "python/threads.h"
@@ -192,6 +193,9 @@ bool attached_to_main() noexcept {
 }
 
 std::vector<std::string> prepare_main(bool on_main_thread) {
+  // While there is memory for them.
+  (void)native_out_of_memory();
+  (void)python_out_of_memory();
   std::vector<std::string> problems;
   // datetime and decimal crash, or corrupt the heap, when own-GIL interpreters are the first to import
   // them (concurrently up to 3.13, at all on 3.12). threading must know the main thread, which is whoever

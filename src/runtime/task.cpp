@@ -1,6 +1,7 @@
 #include "interpool/detail/task.h"
 
 #include "base/futex.h"
+#include "base/out_of_memory.h"
 #include "interpool/future.h"
 #include "interpool/worker.h"
 #include "python/thread_state.h"
@@ -8,6 +9,7 @@
 #include "runtime/fork_guard.h"
 #include "runtime/worker_thread.h"
 
+#include <typeinfo>
 #include <utility>
 
 namespace interpool::detail {
@@ -98,11 +100,20 @@ void TaskBase::announce(std::uint32_t state) noexcept {
 
 Failure current_failure(const ErrorContext& context) noexcept {
   try {
-    throw;
-  } catch (const Error& error) {
-    return error.share();
+    try {
+      throw;
+    } catch (const Error& error) {
+      // A type of the host's own that does not override share() would come back as one of ours.
+      if (Failure failure = error.share()) {
+        const Error& copy = *failure;
+        if (typeid(copy) == typeid(error)) return failure;
+      }
+      return std::make_shared<const NativeError>(std::current_exception(), context);
+    } catch (...) {
+      return std::make_shared<const NativeError>(std::current_exception(), context);
+    }
   } catch (...) {
-    return std::make_shared<const NativeError>(std::current_exception(), context);
+    return native_out_of_memory();
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string>
 #include <thread>
@@ -542,6 +544,46 @@ SCENARIO(forks_while_tasks_are_made) {
 }
 TEST(MemoryScenario, AForkedChildNeedsNoLockToMakeATask) {
   const Child child = run_scenario("forks_while_tasks_are_made");
+  EXPECT_TRUE(child.exited_with(0)) << child;
+}
+
+/// Leaves the process `bytes` of address space more than it uses.
+class MemoryLimit {
+ public:
+  explicit MemoryLimit(std::size_t bytes) {
+    REQUIRE(getrlimit(RLIMIT_AS, &before_) == 0);
+    std::size_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    const rlimit limit{pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)) + bytes, before_.rlim_max};
+    REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0);
+  }
+  ~MemoryLimit() { (void)setrlimit(RLIMIT_AS, &before_); }
+  MemoryLimit(const MemoryLimit&) = delete;
+  MemoryLimit& operator=(const MemoryLimit&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+SCENARIO(text_does_not_fit_into_memory) {
+  Runtime python;
+  SubinterpreterExecutor pool(python, {.pooled = {.threads = 1}});
+  get(pool.submit([](Worker& worker) {
+    // Python and malloc have no reserves of this size.
+    worker.exec("euros = '\\u20ac' * 2**25");
+    worker.exec("text = 'x' * 2**27");
+    const MemoryLimit limit(std::size_t{32} << 20);
+    REQUIRE_THROWS(worker.eval<std::string>("euros"), ConversionError);
+    REQUIRE_THROWS(worker.eval<std::string>("text"), std::bad_alloc);
+    // An error's text is not worth another error.
+    REQUIRE_THROWS(worker.exec("raise ValueError(euros)"), PythonError);
+    REQUIRE_THROWS(worker.exec("raise ValueError(text)"), PythonError);
+    REQUIRE(worker.eval<std::string>("'small'") == "small");
+  }));
+  return 0;
+}
+TEST(MemoryScenario, TextThatDoesNotFitIsAnErrorAndNotEmpty) {
+  const Child child = run_scenario("text_does_not_fit_into_memory");
   EXPECT_TRUE(child.exited_with(0)) << child;
 }
 

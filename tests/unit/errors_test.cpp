@@ -1,15 +1,20 @@
 // Errors: what a task's failure tells, and that it is a failure of that task only.
+#include "support/out_of_memory.h"
 #include "support/pool.h"
 
 #include <interpool/interpool.h>
 
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <new>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -18,6 +23,23 @@
 
 namespace interpool::test {
 namespace {
+
+/// A folder for one test.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "interpool-errors-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
+    path_ = name;
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
 
 static_assert(std::is_nothrow_copy_constructible_v<Error>);
 static_assert(std::is_nothrow_copy_constructible_v<PythonError>);
@@ -86,6 +108,27 @@ TEST_F(Errors, FramesTellFileLineFunctionAndSource) {
                 inner.file + "\", line 3, in C.method\n    raise ValueError('deep')\nValueError: deep\n"),
             std::string::npos)
       << error.traceback();
+}
+
+TEST_F(Errors, FilesThatAreNoSourceAreLeftAlone) {
+  const TemporaryFolder folder;
+  const auto source_of = [](const std::string& file) {
+    const auto error = python_error("exec(compile('1 / 0', '" + file + "', 'exec'))");
+    return error.frames().back().file == file ? error.frames().back().source : "another file";
+  };
+  const std::string fifo = folder.path() / "fifo";
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  EXPECT_EQ(source_of(fifo), "") << "nobody writes to it, so nobody must wait for that";
+  EXPECT_EQ(source_of("/dev/zero"), "");
+  EXPECT_EQ(source_of(folder.path()), "");
+  EXPECT_EQ(source_of("/no/such/file"), "");
+  const std::string code = folder.path() / "code.py";
+  std::ofstream(code) << "  what = 'a line'\n";
+  EXPECT_EQ(source_of(code), "what = 'a line'");
+  std::ofstream(code) << std::string(1'000'000, 'x');
+  const std::string cut = source_of(code);
+  EXPECT_LT(cut.size(), 10'000U);
+  EXPECT_TRUE(cut.starts_with("xxx"));
 }
 
 TEST_F(Errors, FramesOfExecutedTextHaveNoSource) {
@@ -269,6 +312,39 @@ TEST_F(Errors, ErrorsOfTheLibraryKeepTheirTypeOnTheWayThroughATask) {
   EXPECT_THROW(get(pool().submit([](Worker& w) { w.import_module("no_such_module"); })), PythonError);
 }
 
+/// An error of the host's own that does not know how to be copied.
+struct HostError : Error {
+  explicit HostError(int details) : Error(ErrorCode::kUsage, "the host's"), number(details) {}
+  int number;
+};
+
+TEST_F(Errors, AnErrorOfTheHostsOwnKeepsItsTypeToo) {
+  auto future = pool().submit([] { throw HostError(7); });
+  EXPECT_EQ(error_of<HostError>(std::move(future)).number, 7);
+  const Result<void> failed =
+      result(pool().with({.name = "host"}).submit([](Worker&) { throw HostError(8); }));
+  EXPECT_EQ(failed.error().code(), ErrorCode::kNative);
+  EXPECT_EQ(failed.error().task(), "host");
+  EXPECT_NE(failed.error().message().find("the host's"), std::string::npos);
+  EXPECT_THROW(failed.value(), HostError);
+}
+
+TEST(ResultAlone, IsAValueOnlyOfWhatConverts) {
+  const Result<bool> failed = std::make_shared<const CancelledError>("c");
+  ASSERT_FALSE(failed.has_value());
+  EXPECT_EQ(failed.error().code(), ErrorCode::kCancelled);
+  EXPECT_FALSE((std::is_constructible_v<Result<std::vector<int>>, int>));
+  EXPECT_FALSE((std::is_constructible_v<Result<int>, std::nullptr_t>)) << "a null failure";
+  EXPECT_FALSE((std::is_constructible_v<Result<void>, std::nullptr_t>)) << "a null failure";
+  EXPECT_TRUE((std::is_convertible_v<const char*, Result<std::string>>));
+  const Result<std::unique_ptr<int>> null = nullptr;
+  EXPECT_TRUE(null.has_value());
+  // A value may be an error, if that is what was asked for.
+  using Held = std::shared_ptr<const CancelledError>;
+  const Result<Held> held = std::make_shared<const CancelledError>("c");
+  EXPECT_TRUE(held.has_value());
+}
+
 TEST_F(Errors, AResultHoldsTheErrorWithoutThrowing) {
   Result<int> failed = result(pool().call<int>("interpool_probe:fail", "why"));
   ASSERT_FALSE(failed.has_value());
@@ -363,6 +439,63 @@ TEST_F(Errors, AnErrorInsideANamedCallableHasTheTasksName) {
               return w.call<int>("interpool_probe:fail", "why");
             })).task(),
             "nightly");
+}
+
+TEST_F(Errors, WithoutMemoryThereIsStillAnError) {
+  // Each allocation of the library fails once, for a moment or until the end of the call.
+  const auto outcome = [](Worker& worker, OutOfMemory::Until until, int after, auto action) {
+    try {
+      const OutOfMemory out_of_memory(until, after);
+      action(worker);
+      return "no error";
+    } catch (const std::bad_alloc&) {
+      return "bad_alloc";
+    } catch (const PythonError& error) {
+      return error.type() == "MemoryError"  ? "MemoryError"
+             : error.type() == "ValueError" ? "ValueError"
+                                            : "?";
+    } catch (const ConversionError&) {
+      return "ConversionError";
+    }
+  };
+  exec(
+      "data = bytearray(b'a text that does not fit into a small string')\n"
+      "texts = ['a text that does not fit into a small string'] * 3\n"
+      "def fail(n):\n"
+      "  if n: fail(n - 1)\n"
+      "  raise ValueError('a message that does not fit into a small string')\n");
+  const auto raises = [](Worker& worker) { worker.exec("fail(3)"); };
+  const auto reads_bytes = [](Worker& worker) { (void)worker.eval<Bytes>("data"); };
+  const auto does_not_convert = [](Worker& worker) {
+    (void)worker.eval<std::vector<std::vector<int>>>("texts");
+  };
+  for (const auto until : {OutOfMemory::kOnce, OutOfMemory::kTheEnd}) {
+    std::set<std::string> outcomes;
+    int after = 0;
+    const auto sweep = [&](auto action) {
+      outcomes.clear();
+      for (after = 0;; ++after) {
+        ASSERT_LT(after, 10'000);
+        bool touched = false;
+        get(pool().with({.name = "a name that does not fit into a small string"}).submit([&](Worker& worker) {
+          const int before = OutOfMemory::count();
+          outcomes.insert(outcome(worker, until, after, action));
+          touched = OutOfMemory::count() != before;
+        }));
+        if (!touched) break;
+      }
+    };
+    sweep(raises);
+    EXPECT_GT(after, 5);
+    EXPECT_TRUE(outcomes.contains("MemoryError")) << "while the exception was described";
+    EXPECT_FALSE(outcomes.contains("?"));
+    sweep(reads_bytes);
+    EXPECT_TRUE(outcomes.contains("bad_alloc"));
+    EXPECT_NO_THROW(exec("data.append(1)")) << "the buffer was given back";
+    sweep(does_not_convert);
+    EXPECT_TRUE(outcomes.contains("ConversionError"));
+  }
+  EXPECT_EQ(eval<int>("1"), 1);
 }
 
 TEST_F(Errors, ACaughtErrorInsideATaskLeavesTheInterpreterUsable) {
