@@ -213,13 +213,14 @@ class INTERPOOL_API Submitter {
     detail::require_encodable<Item>();
     detail::require_decodable<R>();
     const detail::FunctionEntry& entry = detail::function_entry(*core_, function);
-    std::vector<detail::TaskRef<detail::TaskState<R>>> tasks;
+    detail::UnsubmittedTasks<R> tasks;
     if constexpr (std::ranges::sized_range<Range>) tasks.reserve(std::ranges::size(items));
     for (auto&& item : items) {
-      tasks.emplace_back(
-          new detail::PythonCallTask<R, Item>(core_.get(), entry, std::forward<decltype(item)>(item)));
+      tasks.add([&] {
+        return new detail::PythonCallTask<R, Item>(core_.get(), entry, std::forward<decltype(item)>(item));
+      });
     }
-    auto map = detail::TaskRef<detail::MapTask<R>>(new detail::MapTask<R>(std::move(tasks)));
+    auto map = detail::TaskRef<detail::MapTask<R>>(new detail::MapTask<R>(tasks));
     auto future = detail::FutureAccess<std::vector<R>>::make(
         detail::TaskRef<detail::TaskState<std::vector<R>>>::share(*map));
     map->start([&](detail::TaskRef<detail::TaskBase> task) {

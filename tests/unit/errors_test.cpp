@@ -14,12 +14,27 @@
 #include <fstream>
 #include <memory>
 #include <new>
+#include <ranges>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <type_traits>
 #include <vector>
+
+namespace {
+
+/// Holds something whose owners can be counted.
+struct Counted {
+  std::shared_ptr<int> count;
+};
+
+}  // namespace
+
+template <>
+struct interpool::Converter<Counted> {
+  static void encode(Encoder& out, const Counted& /*value*/) { out.put_none(); }
+};
 
 namespace interpool::test {
 namespace {
@@ -496,6 +511,36 @@ TEST_F(Errors, WithoutMemoryThereIsStillAnError) {
     EXPECT_TRUE(outcomes.contains("ConversionError"));
   }
   EXPECT_EQ(eval<int>("1"), 1);
+}
+
+TEST_F(Errors, AMapThatCannotBeMadeKeepsNoArgument) {
+  const auto counted = std::make_shared<int>();
+  const auto none_left = [&] { return counted.use_count() == 1; };
+  const auto items = [&](int bad) {
+    return std::views::iota(0, 5) | std::views::transform([&counted, bad](int i) {
+             if (i == bad) throw std::runtime_error("no more items");
+             return Counted{counted};
+           });
+  };
+  EXPECT_THROW((void)pool().map<std::string>("builtins:repr", items(3)), std::runtime_error);
+  wait_until([] { return pool().in_flight() == 0; });
+  EXPECT_TRUE(none_left()) << counted.use_count();
+
+  // The same for each allocation that can fail.
+  for (int after = 0;; ++after) {
+    ASSERT_LT(after, 1'000);
+    Future<std::vector<std::string>> mapped;
+    const int before = OutOfMemory::count();
+    try {
+      const OutOfMemory out_of_memory(OutOfMemory::kOnce, after);
+      mapped = pool().map<std::string>("builtins:repr", items(-1));
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): what is left is looked at below
+    }
+    if (mapped.valid()) (void)result(mapped);
+    wait_until([] { return pool().in_flight() == 0; });
+    wait_until(none_left);
+    if (OutOfMemory::count() == before) break;
+  }
 }
 
 TEST_F(Errors, ACaughtErrorInsideATaskLeavesTheInterpreterUsable) {

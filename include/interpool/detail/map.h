@@ -10,15 +10,46 @@
 
 namespace interpool::detail {
 
+/// Tasks that have not been submitted. Those that never are give up their arguments with it.
+template <class R>
+class UnsubmittedTasks {
+ public:
+  UnsubmittedTasks() = default;
+  ~UnsubmittedTasks() {
+    for (const auto& task : tasks_) {
+      if (task && task->begin_settling(TaskBase::kQueued)) task->drop_work();
+    }
+  }
+  UnsubmittedTasks(const UnsubmittedTasks&) = delete;
+  UnsubmittedTasks& operator=(const UnsubmittedTasks&) = delete;
+
+  void reserve(std::size_t size) { tasks_.reserve(size); }
+  [[nodiscard]] std::size_t size() const noexcept { return tasks_.size(); }
+  template <class Make>
+  void add(Make make) {
+    tasks_.emplace_back();  // first, so that no task is made that has no place
+    tasks_.back().reset(make());
+  }
+  /// Calls `take` for each task, which is then its own.
+  template <class Take>
+  void hand_over(Take take) noexcept {
+    for (auto& task : tasks_) take(std::move(task));
+    tasks_.clear();
+  }
+
+ private:
+  std::vector<TaskRef<TaskState<R>>> tasks_;
+};
+
 /// Settles once all of its parts have: with their values, or with the first failure in their order.
 /// It never waits in a queue itself; the part that settles last runs it.
 template <class R>
 class MapTask final : public TaskState<std::vector<R>> {
  public:
-  explicit MapTask(std::vector<TaskRef<TaskState<R>>> tasks)
-      : TaskState<std::vector<R>>(nullptr), open_(tasks.size() + 1) {
+  /// Takes the tasks over unless it throws.
+  explicit MapTask(UnsubmittedTasks<R>& tasks) : TaskState<std::vector<R>>(nullptr), open_(tasks.size() + 1) {
     parts_.reserve(tasks.size());
-    for (auto& task : tasks) parts_.emplace_back(*this, std::move(task));
+    tasks.hand_over([this](auto task) { parts_.emplace_back(*this, std::move(task)); });
   }
 
   /// Hands each part to `submit`, which throws if it was not accepted; then so does this, and the
