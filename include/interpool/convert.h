@@ -9,6 +9,7 @@
 #include <interpool/detail/function_ref.h>
 
 #include <array>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -84,7 +85,8 @@ class INTERPOOL_API Decoder {
   virtual bool get_bool() = 0;
   virtual std::int64_t get_int() = 0;
   virtual std::uint64_t get_uint() = 0;
-  /// Accepts an int when a double holds it exactly.
+  /// Accepts an int when a double holds it exactly. What has a `__float__` (Decimal, Fraction, numpy's
+  /// scalars) gives what float() makes of it in Python, which may be rounded.
   virtual double get_float() = 0;
   /// UTF-8; lone surrogates are kept as their three-byte form, which put_str takes back.
   virtual std::string get_str() = 0;
@@ -145,7 +147,8 @@ struct StoredArgument {
   using type = std::remove_cvref_t<T>;
 };
 template <class T>
-  requires std::is_convertible_v<T, std::string_view> && (!std::is_class_v<std::remove_cvref_t<T>>)
+  requires std::is_convertible_v<T, std::string_view> && (!std::is_class_v<std::remove_cvref_t<T>>) &&
+           (!std::is_null_pointer_v<std::remove_cvref_t<T>>)
 struct StoredArgument<T> {
   using type = std::string;
 };
@@ -182,17 +185,32 @@ constexpr void require_decodable() {
 
 [[noreturn]] INTERPOOL_API void fail_range(const Decoder& in, std::string_view text, bool is_signed,
                                            unsigned bits);
+[[noreturn]] INTERPOOL_API void fail_range(const Decoder& in, double value, unsigned bits);
+/// On the way in, where a double is what Python has.
+[[noreturn]] INTERPOOL_API void fail_range(long double value);
+[[noreturn]] INTERPOOL_API void fail_none(const Decoder& in);
 [[noreturn]] INTERPOOL_API void fail_size(const Decoder& in, std::size_t wanted, std::size_t found);
 
 /// How much of a size that Python claims is worth reserving: a sequence may claim what it likes.
 constexpr std::size_t believable_size(std::size_t claimed) { return claimed < 4096 ? claimed : 4096; }
 
+/// Not __int128 either, which some dialects call integral: no archive has room for it.
 template <class T>
-concept Integer =
-    std::integral<T> && !std::same_as<T, bool> && !std::same_as<T, char> && !std::same_as<T, wchar_t> &&
-    !std::same_as<T, char8_t> && !std::same_as<T, char16_t> && !std::same_as<T, char32_t>;
+concept Integer = std::integral<T> && sizeof(T) <= sizeof(std::int64_t) && !std::same_as<T, bool> &&
+                  !std::same_as<T, char> && !std::same_as<T, wchar_t> && !std::same_as<T, char8_t> &&
+                  !std::same_as<T, char16_t> && !std::same_as<T, char32_t>;
 
 }  // namespace detail
+
+/// None.
+template <>
+struct Converter<std::nullptr_t> {
+  static void encode(Encoder& out, std::nullptr_t /*none*/) { out.put_none(); }
+  static std::nullptr_t decode(Decoder& in) {
+    if (in.kind() != Kind::kNone) detail::fail_none(in);
+    return nullptr;
+  }
+};
 
 template <>
 struct Converter<bool> {
@@ -223,10 +241,21 @@ struct Converter<T> {
   }
 };
 
+/// Rounded where T and Python's float, a double, differ; but a number that becomes infinite by that is a
+/// ConversionError.
 template <std::floating_point T>
 struct Converter<T> {
-  static void encode(Encoder& out, T value) { out.put_float(static_cast<double>(value)); }
-  static T decode(Decoder& in) { return static_cast<T>(in.get_float()); }
+  static void encode(Encoder& out, T value) {
+    const auto number = static_cast<double>(value);
+    if (std::isinf(number) && !std::isinf(value)) detail::fail_range(value);
+    out.put_float(number);
+  }
+  static T decode(Decoder& in) {
+    const double number = in.get_float();
+    const auto value = static_cast<T>(number);
+    if (std::isinf(value) && !std::isinf(number)) detail::fail_range(in, number, 8 * sizeof(T));
+    return value;
+  }
 };
 
 template <>

@@ -4,8 +4,12 @@
 #include <interpool/convert.h>
 #include <interpool/detail/api.h>
 
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -31,9 +35,13 @@ class INTERPOOL_API Value {
 
   /// None.
   Value() = default;
-  Value(std::nullptr_t) {}                                 // NOLINT(google-explicit-constructor)
-  Value(bool value) : data_(value) {}                      // NOLINT(google-explicit-constructor)
-  Value(double value) : data_(value) {}                    // NOLINT(google-explicit-constructor)
+  Value(std::nullptr_t) {}  // NOLINT(google-explicit-constructor)
+  // Templates, as any pointer converts to bool, and any number to double.
+  template <std::same_as<bool> T>
+  Value(T value) : data_(value) {}  // NOLINT(google-explicit-constructor)
+  template <std::floating_point T>
+    requires(sizeof(T) <= sizeof(double))
+  Value(T value) : data_(static_cast<double>(value)) {}    // NOLINT(google-explicit-constructor)
   Value(std::string value) : data_(std::move(value)) {}    // NOLINT(google-explicit-constructor)
   Value(const char* value) : data_(std::string(value)) {}  // NOLINT(google-explicit-constructor)
   Value(Bytes value) : data_(std::move(value)) {}          // NOLINT(google-explicit-constructor)

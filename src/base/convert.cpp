@@ -36,6 +36,16 @@ void fail_range(const Decoder& in, std::string_view text, bool is_signed, unsign
                       bits));
 }
 
+void fail_range(const Decoder& in, double value, unsigned bits) {
+  in.fail(fmt::format("{} does not fit into a {}-bit float", value, bits));
+}
+
+void fail_range(long double value) {
+  throw ConversionError({}, fmt::format("{} does not fit into a double", value));
+}
+
+void fail_none(const Decoder& in) { in.fail(fmt::format("None wanted, a '{}' found", in.type_name())); }
+
 void fail_size(const Decoder& in, std::size_t wanted, std::size_t found) {
   in.fail(fmt::format("{} items wanted, {} found", wanted, found));
 }

@@ -1,6 +1,5 @@
 #include "interpool/value.h"
 
-#include "base/check.h"
 #include "base/path.h"
 #include "interpool/error.h"
 
@@ -9,6 +8,7 @@
 #include <cmath>
 #include <iterator>
 #include <limits>
+#include <optional>
 #include <utility>
 
 namespace interpool {
@@ -29,8 +29,9 @@ std::string named(Kind kind) {
 class ValueEncoder final : public Encoder {
  public:
   Value take() {
-    INTERPOOL_CHECK(frames_.empty(), "a Converter left a container open");
-    return std::move(result_);
+    if (!frames_.empty()) fail("its Converter left a container open");
+    if (!result_) fail("its Converter wrote no value");
+    return std::move(*result_);
   }
 
   void put_none() override { put(Value()); }
@@ -38,8 +39,7 @@ class ValueEncoder final : public Encoder {
   void put_int(std::int64_t value) override { put(Value(value)); }
   void put_uint(std::uint64_t value) override {
     if (!std::in_range<std::int64_t>(value)) {
-      throw ConversionError(
-          {}, fmt::format("{} does not fit into a Value, which holds 64-bit signed integers", value));
+      fail(fmt::format("{} does not fit into a Value, which holds 64-bit signed integers", value));
     }
     put(Value(static_cast<std::int64_t>(value)));
   }
@@ -50,12 +50,11 @@ class ValueEncoder final : public Encoder {
   void begin_tuple(std::size_t size) override { begin(Kind::kTuple, size); }
   void begin_dict(std::size_t size) override { begin(Kind::kDict, 2 * size); }
   void end() override {
-    INTERPOOL_CHECK(!frames_.empty(), "a Converter closed a container that it did not open");
+    if (frames_.empty()) fail("its Converter closed a container that it did not open");
     Frame frame = std::move(frames_.back());
     frames_.pop_back();
     if (frame.items.size() != frame.size) {
-      throw ConversionError(
-          {}, fmt::format("a Converter announced {} values and wrote {}", frame.size, frame.items.size()));
+      fail(fmt::format("its Converter announced {} values and wrote {}", frame.size, frame.items.size()));
     }
     if (frame.kind == Kind::kList) return put(Value(std::move(frame.items)));
     if (frame.kind == Kind::kTuple) return put(Value(Value::Tuple{std::move(frame.items)}));
@@ -76,22 +75,25 @@ class ValueEncoder final : public Encoder {
 
   void begin(Kind kind, std::size_t size) {
     if (frames_.size() >= kMaxDepth) {
-      throw ConversionError({},
-                            fmt::format("nested deeper than {} containers, or contains itself", kMaxDepth));
+      fail(fmt::format("nested deeper than {} containers, or contains itself", kMaxDepth));
     }
     frames_.push_back({kind, size, {}});
     frames_.back().items.reserve(size);
   }
   void put(Value value) {
     if (frames_.empty()) {
+      if (result_) fail("its Converter wrote more than one value");
       result_ = std::move(value);
-    } else {
-      frames_.back().items.push_back(std::move(value));
+      return;
     }
+    Frame& frame = frames_.back();
+    if (frame.items.size() == frame.size) fail("its Converter wrote more values than it announced");
+    frame.items.push_back(std::move(value));
   }
+  [[noreturn]] static void fail(std::string reason) { throw ConversionError({}, std::move(reason)); }
 
   std::vector<Frame> frames_;
-  Value result_;
+  std::optional<Value> result_;
 };
 
 class ValueKeyStep final : public PathStep {

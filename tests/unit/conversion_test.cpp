@@ -38,7 +38,15 @@ struct StubbornRefusal {
 };
 
 /// What a faulty Converter writes.
-enum class Fault { kNothing, kTwoValues, kTooFewItems, kTooManyItems, kOpenContainer, kStrayEnd };
+enum class Fault {
+  kNothing,
+  kTwoValues,
+  kTooFewItems,
+  kTooManyItems,
+  kOpenContainer,
+  kStrayEnd,
+  kListAfterValue
+};
 struct Faulty {
   Fault fault = Fault::kNothing;
 };
@@ -98,6 +106,10 @@ struct interpool::Converter<Faulty> {
         return out.end();
       case Fault::kOpenContainer: out.begin_dict(1); return out.put_str("key");
       case Fault::kStrayEnd: return out.end();
+      case Fault::kListAfterValue:
+        out.put_none();
+        out.begin_list(0);
+        return out.end();
     }
   }
 };
@@ -193,6 +205,40 @@ TEST_F(Conversion, AnIntBecomesADoubleWhenADoubleHoldsIt) {
   EXPECT_THROW(eval<double>("10**400"), ConversionError);
   EXPECT_THROW(eval<double>("'1.0'"), ConversionError);
   EXPECT_THROW(eval<double>("1j"), ConversionError);
+}
+
+TEST_F(Conversion, WhetherAnIntIsExactlyADoubleIsNotUpToItsClass) {
+  exec(
+      "class Weird(int):\n"
+      "  def __eq__(self, other): return True\n"
+      "  __hash__ = None\n"
+      "  def __float__(self): return 1.5\n");
+  EXPECT_THROW(eval<double>("Weird(2**53 + 1)"), ConversionError);
+  EXPECT_THROW(eval<double>("Weird(2**2000)"), ConversionError);
+  EXPECT_EQ(eval<double>("Weird(2**60)"), 1152921504606846976.0);
+}
+
+TEST_F(Conversion, AFloatThatIsTooLargeForItsTypeIsAConversionError) {
+  EXPECT_EQ(decode_error<float>("1e300").reason(), "1e+300 does not fit into a 32-bit float");
+  EXPECT_EQ(decode_error<std::vector<float>>("[0.0, -1e39]").path(), "[1]");
+  EXPECT_THROW((void)Value(1e300).to<float>(), ConversionError);
+  EXPECT_EQ(eval<float>("float('inf')"), std::numeric_limits<float>::infinity());
+  EXPECT_TRUE(std::isnan(eval<float>("float('nan')")));
+  EXPECT_EQ(eval<float>("3.4028234663852886e38"), std::numeric_limits<float>::max());
+  EXPECT_EQ(eval<float>("1e-300"), 0.0F) << "rounded";
+  EXPECT_EQ(eval<long double>("1e300"), static_cast<long double>(1e300));
+  EXPECT_EQ(repr(1.5L), "1.5");
+  EXPECT_EQ(get(pool().call<double>("builtins:abs", 2.5F)), 2.5);
+  constexpr bool kWider = std::numeric_limits<long double>::max_exponent > 1024;
+  if constexpr (kWider) {
+    EXPECT_THROW(repr(std::numeric_limits<long double>::max()), ConversionError);
+  }
+}
+
+TEST_F(Conversion, WhatRoundsItselfMayBeRounded) {
+  // As float() does it in Python.
+  EXPECT_EQ(eval<double>("__import__('decimal').Decimal(2**60 + 1)"), 1152921504606846976.0);
+  EXPECT_EQ(eval<double>("__import__('fractions').Fraction(1, 3)"), 1.0 / 3);
 }
 
 TEST_F(Conversion, NumberLikeObjectsConvertAsPythonLetsThem) {
@@ -512,6 +558,15 @@ TEST_F(Conversion, AFaultyConverterIsAConversionErrorAndHarmsNothing) {
   EXPECT_EQ(eval<int>("1"), 1);
 }
 
+TEST_F(Conversion, AFaultyConverterIsTheSameErrorInAValue) {
+  for (const Fault fault : {Fault::kNothing, Fault::kTwoValues, Fault::kTooFewItems, Fault::kTooManyItems,
+                            Fault::kOpenContainer, Fault::kStrayEnd, Fault::kListAfterValue}) {
+    const Faulty faulty{fault};
+    const auto in_value = error_of<ConversionError>([&] { return Value::from(faulty); });
+    EXPECT_EQ(in_value.reason(), encode_error(faulty).reason()) << static_cast<int>(fault);
+  }
+}
+
 TEST_F(Conversion, ViewsAndLiteralsAreStoredAsText) {
   std::string text = "gone";
   auto held = [&] {
@@ -525,6 +580,16 @@ TEST_F(Conversion, ViewsAndLiteralsAreStoredAsText) {
   EXPECT_EQ(get(array), "array");
   const char* pointer = text.c_str();
   EXPECT_EQ(get(pool().call<std::string>("builtins:str", pointer)), "gone");
+}
+
+TEST_F(Conversion, NullptrIsNone) {
+  EXPECT_EQ(repr(nullptr), "None");
+  EXPECT_EQ(get(pool().submit([](Worker& w) { return w.call<std::string>("builtins:repr", nullptr); })),
+            "None");
+  EXPECT_EQ(Value::from(nullptr), Value());
+  EXPECT_EQ(eval<std::nullptr_t>("None"), nullptr);
+  EXPECT_EQ(decode_error<std::nullptr_t>("0").reason(), "None wanted, a 'int' found");
+  EXPECT_EQ(repr(std::tuple(1, nullptr)), "(1, None)");
 }
 
 TEST_F(Conversion, ManyArguments) {

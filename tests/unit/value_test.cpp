@@ -89,6 +89,22 @@ TEST(ValueAlone, SizeIsThatOfWhatItHolds) {
   EXPECT_EQ(Value().size(), 0U);
 }
 
+TEST(ValueAlone, IsMadeOfWhatItHoldsOnly) {
+  // No pointer is a bool, and no number becomes another by the way.
+  EXPECT_FALSE((std::is_constructible_v<Value, int*>));
+  EXPECT_FALSE((std::is_constructible_v<Value, const char8_t*>));
+  EXPECT_FALSE((std::is_constructible_v<Value, void (*)()>));
+  EXPECT_FALSE((std::is_constructible_v<Value, std::uint64_t>));
+  EXPECT_FALSE((std::is_constructible_v<Value, char>));
+  EXPECT_FALSE((std::is_constructible_v<Value, long double>));
+  EXPECT_TRUE((std::is_convertible_v<float, Value>));
+  EXPECT_TRUE((std::is_convertible_v<const char*, Value>));
+  EXPECT_TRUE((std::is_convertible_v<std::nullptr_t, Value>));
+  EXPECT_EQ(Value(1.5F), Value(1.5));
+  const bool truth = true;
+  EXPECT_EQ(Value(truth).kind(), Kind::kBool);
+}
+
 TEST(ValueAlone, EqualMeansEqualKindAndData) {
   EXPECT_EQ(sample(), sample());
   EXPECT_NE(Value(1), Value(1.0));
