@@ -8,6 +8,13 @@
 #include <vector>
 
 struct Unknown {};
+struct alignas(128) Wide {
+  int number = 0;
+};
+template <>
+struct interpool::Converter<Wide> {
+  static void encode(Encoder& out, const Wide& value) { out.put_int(value.number); }
+};
 
 void use(interpool::SubinterpreterExecutor& pool) {
 #if CASE == 0  // what is right, so that the others fail for their own reason only
@@ -31,5 +38,13 @@ void use(interpool::SubinterpreterExecutor& pool) {
 #elif CASE == 8
   int number = 0;
   (void)pool.call<int>("builtins:abs", &number);
+#elif CASE == 9  // an integral type in GNU's dialect, and wider than any integer that converts
+  (void)pool.call<int>("builtins:abs", static_cast<__int128>(1));
+#elif CASE == 10
+  (void)pool.submit([wide = Wide{}] { return wide.number; });
+#elif CASE == 11
+  (void)pool.call<int>("builtins:abs", Wide{});
+#elif CASE == 12
+  (void)pool.map<int>("builtins:abs", std::vector<Wide>(1));
 #endif
 }

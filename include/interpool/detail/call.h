@@ -112,6 +112,9 @@ class PythonCallTask final : public TaskState<R> {
   const std::string& default_name() const noexcept override { return function_.name; }
 
   const FunctionEntry& function_;  // the Runtime's, which keeps it for ever
+  static_assert(alignof(std::tuple<Args...>) <= kTaskAlignment,
+                "interpool: an argument cannot be aligned to more than 64 bytes: pass its data in a "
+                "std::vector, or a type that holds it by a std::unique_ptr");
   union {
     std::tuple<Args...> args_;
   };

@@ -314,6 +314,9 @@ class CallableTask final : public TaskState<R> {
     }
   }
 
+  static_assert(alignof(F) <= kTaskAlignment,
+                "interpool: a callable cannot be aligned to more than 64 bytes: let it hold its data by a "
+                "std::unique_ptr");
   union {
     F work_;
   };
