@@ -72,7 +72,8 @@ std::string venv_setting(const fs::path& config, std::string_view wanted) {
 
 void check_virtual_env(const fs::path& root) {
   const fs::path config = root / "pyvenv.cfg";
-  if (!fs::is_regular_file(config) || !fs::exists(root / "bin" / "python")) {
+  std::error_code error;  // whatever it is, there is no virtual environment
+  if (!fs::is_regular_file(config, error) || !fs::exists(root / "bin" / "python", error)) {
     throw UsageError(
         fmt::format("virtual_env: '{}' is not a virtual environment (no pyvenv.cfg or bin/python in it); "
                     "make one with `python{} -m venv`",
@@ -87,6 +88,14 @@ void check_virtual_env(const fs::path& root) {
                     "`python{} -m venv`",
                     root.string(), found, wanted, wanted));
   }
+}
+
+/// Resolves a path; throws UsageError where there is no folder to resolve it in.
+fs::path resolved(const fs::path& path, const char* option) {
+  std::error_code error;
+  const fs::path absolute = fs::absolute(path, error);
+  if (error) throw UsageError(fmt::format("{}: '{}': {}", option, path.string(), error.message()));
+  return absolute.lexically_normal();
 }
 
 void check_status(const PyStatus& status, PyConfig* config) {
@@ -138,14 +147,14 @@ RuntimeOptions check_options(RuntimeOptions options) {
     if (!fs::exists(path, error)) {
       throw UsageError(fmt::format("module_paths: '{}' does not exist", path.string()));
     }
-    path = fs::absolute(path).lexically_normal();
+    path = resolved(path, "module_paths");
   }
   if (options.virtual_env.empty() && options.use_environment) {
     if (const char* active = std::getenv("VIRTUAL_ENV"); active != nullptr && *active != '\0')
       options.virtual_env = active;
   }
   if (!options.virtual_env.empty()) {
-    options.virtual_env = fs::absolute(options.virtual_env).lexically_normal();
+    options.virtual_env = resolved(options.virtual_env, "virtual_env");
     check_virtual_env(options.virtual_env);
   }
   return options;

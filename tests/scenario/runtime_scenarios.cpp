@@ -118,6 +118,16 @@ SCENARIO(bad_options) {
   REQUIRE_THROWS(Runtime({.virtual_env = "/no/such/folder"}), UsageError);
   REQUIRE_THROWS(Runtime({.virtual_env = "/"}), UsageError);
   REQUIRE_THROWS(Runtime({.stop_timeout = -1ms}), UsageError);
+  const std::string no_name(300, 'x');  // longer than any file's may be
+  REQUIRE_THROWS(Runtime({.module_paths = {no_name}}), UsageError);
+  REQUIRE_THROWS(Runtime({.virtual_env = "/" + no_name}), UsageError);
+  std::string name = (fs::temp_directory_path() / "interpool-scenario-XXXXXX").string();
+  REQUIRE(::mkdtemp(name.data()) != nullptr);
+  fs::current_path(name);
+  fs::remove(name);
+  REQUIRE_THROWS(Runtime({.virtual_env = "venv"}), UsageError);
+  REQUIRE_THROWS(Runtime({.module_paths = {"folder"}}), UsageError);
+  fs::current_path("/");
   Runtime python;  // a refusal does not use up the one that may be
   SubinterpreterExecutor pool(python, {.pooled = {.threads = 1}});
   REQUIRE(get(pool.call<int>("builtins:abs", -3)) == 3);
