@@ -97,7 +97,8 @@ struct ExecutorStopOptions {
 /// What SubinterpreterExecutor::stop did.
 struct ExecutorReport {
   TaskCounts tasks;
-  /// Everything accepted ran to its end.
+  /// Everything accepted settled without stop() giving any of it up: tasks ran to their end, and some may
+  /// have been cancelled by others or have run out of time before that.
   bool drained = false;
   /// Names of the queued tasks that were cancelled; "" for one without a name.
   std::vector<std::string> cancelled;
@@ -175,7 +176,8 @@ class INTERPOOL_API Submitter {
     detail::submit(*core_, address_, options_, std::move(task));
     return std::move(future);
   }
-  /// The same without waiting or throwing: QueueFullError, ShutdownError or TimeoutError in the Result.
+  /// The same without waiting for room. A refusal is in the Result: QueueFullError, ShutdownError, or
+  /// RuntimeStateError in a forked child. A deadline that has passed is no refusal: it settles the task.
   template <class F>
   auto try_submit(F&& work) const {
     using R = typename detail::CallableResult<std::decay_t<F>>::type;

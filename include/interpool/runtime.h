@@ -42,7 +42,8 @@ struct RuntimeOptions {
   /// Whether PYTHONPATH and the other PYTHON… variables, $VIRTUAL_ENV and the user's site-packages
   /// count. By default Python is isolated from them.
   bool use_environment = false;
-  /// Has no effect on an adopted interpreter's main interpreter.
+  /// In an interpreter that the host has started, kDiscard silences the sub-interpreters alone, and
+  /// kUnbuffered has no effect: how streams are buffered was settled when Python was started.
   Stdio stdio = Stdio::kInherit;
   Allocator allocator = Allocator::kDefault;
   /// Bounds what the destructor waits for; see Runtime::stop.
