@@ -13,11 +13,6 @@ namespace interpool {
 /// several count as one. The waker makes a system call only when the thread really sleeps.
 class Parker {
  public:
-  /// Watches for a wake-up without sleeping, and leaves it for park(). False: none came in time.
-  bool spin(std::chrono::nanoseconds limit) const noexcept {
-    return spin_until([this] { return state_.load(std::memory_order_relaxed) == kNotified; }, limit);
-  }
-
   /// Sleeps until unparked, or until the deadline; false when that came first.
   bool park(std::chrono::steady_clock::time_point deadline =
                 std::chrono::steady_clock::time_point::max()) noexcept {

@@ -7,7 +7,6 @@
 #include "python/function_table.h"
 #include "python/thread_state.h"
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
