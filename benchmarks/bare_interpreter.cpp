@@ -35,6 +35,14 @@ PyObject* new_abs() {
   return abs;
 }
 
+long eval_int(const char* expression) {
+  PyObject* globals = PyModule_GetDict(PyImport_AddModule("__main__"));
+  PyObject* result = PyRun_String(expression, Py_eval_input, globals, globals);
+  const long number = PyLong_AsLong(result);
+  Py_DECREF(result);
+  return number;
+}
+
 double bare_call_loop(std::size_t count) {
   PyObject* abs = new_abs();
   long sum = 0;

@@ -28,6 +28,9 @@ inline long call_abs(PyObject* abs, long value) {
 /// The bare call loop: nanoseconds per call_abs(), `count` times. Needs the GIL.
 double bare_call_loop(std::size_t count);
 
+/// Evaluates an expression that is an int. Needs the GIL.
+long eval_int(const char* expression);
+
 /// One thread with one interpreter. The thread sleeps, detached, while it has nothing to run.
 class BareInterpreter {
  public:

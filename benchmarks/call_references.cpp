@@ -2,6 +2,8 @@
 
 #include "timing.h"
 
+#include <atomic>
+#include <future>
 #include <utility>
 
 namespace bench {
@@ -27,6 +29,22 @@ CallReferences::CallReferences(const Suite& suite, const std::vector<interpool::
 
 double CallReferences::bare_loop(std::size_t count) {
   return bare_.run([count] { return bare_call_loop(count); });
+}
+
+double CallReferences::bare_loop_beside_another(std::size_t count) {
+  constexpr std::size_t kShort = 1000;
+  std::atomic<bool> stop = false;
+  auto other = std::async(std::launch::async, [&] {
+    return other_.run([&] {
+      place_this_thread(End::kCaller);
+      while (!stop) bare_call_loop(kShort);
+      return 0.0;
+    });
+  });
+  const double time = bare_loop(count);
+  stop = true;
+  other.get();
+  return time;
 }
 
 void CallReferences::compare_interpreter_pool(Suite& suite, const std::vector<Side>& sides) const {

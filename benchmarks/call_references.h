@@ -30,6 +30,9 @@ class CallReferences {
 
   /// The bare call loop in its interpreter: nanoseconds per call.
   double bare_loop(std::size_t count);
+  /// The same while another interpreter does the same on the caller's core. Calls in flight keep both cores
+  /// busy, and cores that are hyperthreads of one are slower then.
+  double bare_loop_beside_another(std::size_t count);
   AfternoonExecutor& afternoon() noexcept { return afternoon_; }
   /// There is one when a side of compare_interpreter_pool() runs.
   InterpreterPool& interpreter_pool() noexcept { return *interpreter_pool_; }
@@ -39,6 +42,7 @@ class CallReferences {
 
  private:
   BareInterpreter bare_;
+  BareInterpreter other_;
   AfternoonExecutor afternoon_;
   Comparison interpreter_pool_row_;
   std::string no_interpreter_pool_;  // why there is none

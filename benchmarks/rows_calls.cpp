@@ -37,7 +37,7 @@ void call_rows(Suite& suite, interpool::Runtime& runtime) {
   constexpr std::size_t kVeryMany = 1'000'000;
   constexpr std::size_t kFew = 2'000;  // for what takes tens of microseconds each
 
-  enum : std::size_t { kCall, kBare, kPeer, kIpe, kDeadline, kMillion, kMillionBare };
+  enum : std::size_t { kCall, kBare, kPeer, kIpe, kDeadline, kMillion, kMillionBare, kBareAlone };
   const Comparison bare_loop = {
       .id = "call.in_flight/bare",
       .what = "a trivial typed call with its future, 100,000 in flight, one pinned worker",
@@ -63,7 +63,12 @@ void call_rows(Suite& suite, interpool::Runtime& runtime) {
                               .side = kMillion,
                               .reference = kMillionBare,
                               .goal = Goal::at_most(3.0, 2.0)};
-  if (!suite.wants_any({bare_loop, million, afternoon, deadline, ipe})) return;
+  const Comparison machine = {
+      .id = "call.machine",
+      .what = "a bare call loop beside another, against one alone: whether cores share",
+      .side = kBare,
+      .reference = kBareAlone};
+  if (!suite.wants_any({bare_loop, million, machine, afternoon, deadline, ipe})) return;
 
   interpool::SubinterpreterExecutor pool(runtime, {.pinned_workers = 1, .queue_capacity = 2 * kVeryMany});
   const Function<long(long)> abs = pool.pinned(0).function<long(long)>("builtins:abs");
@@ -74,7 +79,7 @@ void call_rows(Suite& suite, interpool::Runtime& runtime) {
 
   const std::vector<Side> sides = {
       {"interpool", [&] { return in_flight(futures, kMany, abs); }},
-      {"bare call loop", [&] { return references.bare_loop(kMany); }},
+      {"bare call loop", [&] { return references.bare_loop_beside_another(kMany); }},
       {"afternoon executor",
        [&] {
          return in_flight(peer_futures, kMany, [&](long value) { return references.afternoon().abs(value); });
@@ -82,11 +87,13 @@ void call_rows(Suite& suite, interpool::Runtime& runtime) {
       {"InterpreterPoolExecutor", [&] { return references.interpreter_pool().in_flight(kFew); }},
       {"with a deadline", [&] { return in_flight(futures, kMany, timed); }},
       {"interpool", [&] { return in_flight(futures, kVeryMany, abs); }},
-      {"bare call loop", [&] { return references.bare_loop(kVeryMany); }},
+      {"bare call loop", [&] { return references.bare_loop_beside_another(kVeryMany); }},
+      {"bare call loop alone", [&] { return references.bare_loop(kMany); }},
   };
   // One after the other: what the others leave behind in the heap would slow the calls of this row.
   suite.compare(sides, {bare_loop}, suite.options().repetitions());
   suite.compare(sides, {million}, suite.options().few_repetitions());
+  suite.compare(sides, {machine}, suite.options().repetitions());
   suite.compare(sides, {afternoon}, suite.options().few_repetitions());
   suite.compare(sides, {deadline}, suite.options().few_repetitions());
   references.compare_interpreter_pool(suite, sides);
