@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -438,6 +440,7 @@ int in_forked_child(F child) {
   std::fflush(nullptr);
   const pid_t pid = fork();
   if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // should it hang, it goes with the test
     child();
     std::exit(5);  // with static destructors
   }
@@ -529,8 +532,9 @@ SCENARIO(forks_under_load) {
   load.join();
   return 0;
 }
-// Not with ThreadSanitizer, whose own runtime does not promise to survive the fork of a process with threads.
-#if !defined(__SANITIZE_THREAD__)
+// Not with a sanitizer: at a fork glibc takes care of the locks of its malloc, and they do not of theirs, so
+// a child that allocates (an exception, say) hangs when another thread was just allocating.
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
 TEST(ForkScenario, ForkingUnderLoadHarmsNobody) {
   const Child child = run_scenario("forks_under_load");
   EXPECT_TRUE(child.exited_with(0)) << child;
