@@ -24,7 +24,9 @@ enum class Lane : std::uint8_t {
 INTERPOOL_API const char* to_string(Lane lane) noexcept;
 
 /// The interpreter a task runs in, with its GIL held. Handed to the task's callable, valid until
-/// the callable returns and on its thread only.
+/// the callable returns and on its thread only. Used on another thread, in another interpreter's task or
+/// where the GIL is released, its functions throw UsageError; once its executor has ended, nothing is
+/// defined.
 ///
 /// Errors are exceptions here: Python's come as PythonError, and one that leaves the callable is the
 /// task's error. Text that names a function is "module:qualified.name".

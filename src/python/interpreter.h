@@ -28,6 +28,11 @@ class InterpreterHandle {
   InterpreterHandle& operator=(const InterpreterHandle&) = delete;
 
   [[nodiscard]] PyInterpreterState* state() const noexcept { return state_; }
+  /// Whether the calling thread is attached to it, and so holds its GIL.
+  [[nodiscard]] bool attached() const noexcept {
+    PyThreadState* thread = python::current_thread_state();
+    return thread != nullptr && PyThreadState_GetInterpreter(thread) == state_;
+  }
   [[nodiscard]] std::int64_t id() const noexcept { return id_; }
   /// The names that function() is asked for come from here.
   [[nodiscard]] FunctionTable& table() const noexcept { return table_; }

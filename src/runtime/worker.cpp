@@ -13,6 +13,17 @@ void raise_if(const Failure& failure) {
   if (failure) failure->raise();
 }
 
+/// Of a task's Worker, which somebody may have kept for elsewhere.
+detail::InterpreterHandle& interpreter_of(Worker& worker) {
+  detail::InterpreterHandle& interpreter = detail::WorkerAccess::interpreter(worker);
+  if (!interpreter.attached()) {
+    throw UsageError(
+        "a Worker is used outside of the task that it was given to: on another thread, in another worker's "
+        "task, or in a continuation");
+  }
+  return interpreter;
+}
+
 /// The name of the task that the calling thread runs.
 std::string task_name() {
   detail::WorkerThread* worker = detail::WorkerThread::current();
@@ -44,7 +55,7 @@ Failure call(Worker& worker, const FunctionEntry& function, const TaskBase& task
 
 void call_now(Worker& worker, std::string_view function, EncodeThunk encode, const void* args,
               DecodeThunk decode, void* storage) {
-  InterpreterHandle& interpreter = WorkerAccess::interpreter(worker);
+  InterpreterHandle& interpreter = interpreter_of(worker);
   const FunctionEntry& entry = interpreter.table().entry(function);
   const auto name = [&entry] {
     std::string task = task_name();
@@ -54,16 +65,15 @@ void call_now(Worker& worker, std::string_view function, EncodeThunk encode, con
 }
 
 void eval(Worker& worker, std::string_view expression, DecodeThunk decode, void* storage) {
-  raise_if(python::eval(
-      WorkerAccess::interpreter(worker), expression, [] { return task_name(); }, decode, storage));
+  raise_if(python::eval(interpreter_of(worker), expression, [] { return task_name(); }, decode, storage));
 }
 
 void exec(Worker& worker, std::string_view code) {
-  raise_if(python::exec(WorkerAccess::interpreter(worker), code, [] { return task_name(); }));
+  raise_if(python::exec(interpreter_of(worker), code, [] { return task_name(); }));
 }
 
 void import_module(Worker& worker, std::string_view name) {
-  raise_if(python::import_module(WorkerAccess::interpreter(worker), std::string(name)));
+  raise_if(python::import_module(interpreter_of(worker), std::string(name)));
 }
 
 }  // namespace detail

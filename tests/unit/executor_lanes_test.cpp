@@ -422,6 +422,33 @@ TEST_F(Lanes, TheWorkerOffersTheInterpreter) {
   EXPECT_STREQ(to_string(Lane::kMain), "main");
 }
 
+TEST_F(Lanes, AWorkerIsForItsTaskOnly) {
+  SubinterpreterExecutor pool(runtime(), {.pinned_workers = 2});
+  Event kept;
+  Event release;
+  Worker* others = nullptr;
+  auto keeper = pool.pinned(0).submit([&](Worker& worker) {
+    others = &worker;
+    kept.set();
+    release.wait();
+    return worker.eval<int>("1");
+  });
+  kept.wait();
+  const auto refused = [&] {
+    EXPECT_THROW((void)others->eval<int>("2"), UsageError);
+    EXPECT_THROW(others->exec("import json"), UsageError);
+    EXPECT_THROW((void)others->call<int>("builtins:abs", -2), UsageError);
+    EXPECT_THROW(others->import_module("json"), UsageError);
+  };
+  refused();  // here there is no GIL at all
+  get(pool.pinned(1).submit([&](Worker& worker) {
+    refused();
+    EXPECT_EQ(worker.eval<int>("3"), 3);
+  }));
+  release.set();
+  EXPECT_EQ(get(keeper), 1);
+}
+
 TEST_F(Lanes, ATaskWithoutAWorkerRunsUnderTheGilToo) {
   SubinterpreterExecutor pool(runtime(), {.pooled = {.threads = 1}});
   EXPECT_TRUE(get(pool.submit([] { return python::current_thread_state() != nullptr; })));

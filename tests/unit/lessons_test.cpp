@@ -46,7 +46,7 @@ struct TracedArgument {
     std::atomic<std::int64_t> interpreter = -1;
     std::atomic<std::thread::id> encoded_on;
     std::atomic<std::thread::id> died_on;
-    std::atomic<bool> died_attached = false;
+    std::atomic<std::int64_t> died_in = -1;  // the interpreter whose GIL was held
     Event died;
   };
 
@@ -58,6 +58,9 @@ struct TracedArgument {
   ~TracedArgument() {
     if (trace == nullptr) return;
     trace->died_on = std::this_thread::get_id();
+    if (python::current_thread_state() != nullptr) {
+      trace->died_in = PyInterpreterState_GetID(PyInterpreterState_Get());
+    }
     trace->died.set();
   }
 
@@ -313,6 +316,18 @@ TEST_F(Lessons, ArgumentsMadeUnderAnotherGil) {
   EXPECT_EQ(trace.interpreter, interpreter);
   EXPECT_EQ(trace.encoded_on.load(), thread);
   EXPECT_EQ(trace.died_on.load(), thread);
+  EXPECT_EQ(trace.died_in, interpreter);
+}
+
+TEST_F(Lessons, DrainWaitsThoughAllIsDone) {
+  SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1});
+  pool.pinned(0).call<int>("builtins:abs", -3).get();
+  ExecutorReport report;
+  {
+    const Aside stop([&] { report = pool.stop({.drain = 24h, .timeout = 24h}); });
+    ASSERT_TRUE(stop.ends());
+  }
+  EXPECT_TRUE(report.drained);
 }
 
 TEST_F(Lessons, ShutdownIgnoresTimeout) {
