@@ -51,17 +51,27 @@ class INTERPOOL_API Encoder {
   Encoder(const Encoder&) = delete;
   Encoder& operator=(const Encoder&) = delete;
 
+  /// None.
   virtual void put_none() = 0;
+  /// True or False.
   virtual void put_bool(bool value) = 0;
+  /// An int.
   virtual void put_int(std::int64_t value) = 0;
+  /// An int. A Value holds signed ones: there, 2^63 and more is a ConversionError.
   virtual void put_uint(std::uint64_t value) = 0;
+  /// A float; infinities and NaN, too.
   virtual void put_float(double value) = 0;
   /// Text in UTF-8; NULs are part of it. Surrogates that came out of a Python str go back in.
   virtual void put_str(std::string_view utf8) = 0;
+  /// bytes, copied.
   virtual void put_bytes(std::span<const std::byte> bytes) = 0;
+  /// Opens a list of `size` items.
   virtual void begin_list(std::size_t size) = 0;
+  /// Opens a tuple of `size` items.
   virtual void begin_tuple(std::size_t size) = 0;
+  /// Opens a dict of `size` entries: key, value, key, value, …
   virtual void begin_dict(std::size_t size) = 0;
+  /// Closes the container that was opened last; throws ConversionError if it is not full.
   virtual void end() = 0;
 
  protected:
@@ -79,17 +89,23 @@ class INTERPOOL_API Decoder {
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
 
+  /// What it is. An object whose type derives from a builtin one is of that one's kind; bytearray and
+  /// memoryview are kBytes.
   [[nodiscard]] virtual Kind kind() const = 0;
   /// The name of the value's type, for messages: "datetime".
   [[nodiscard]] virtual std::string type_name() const = 0;
+  /// Of a bool only: what is merely true or false in Python's eyes does not count.
   virtual bool get_bool() = 0;
+  /// Of an int, a bool (0 or 1) or an object with `__index__`, if 64 bits with a sign hold it.
   virtual std::int64_t get_int() = 0;
+  /// The same without a sign; a negative number does not fit.
   virtual std::uint64_t get_uint() = 0;
   /// Accepts an int when a double holds it exactly. What has a `__float__` (Decimal, Fraction, numpy's
   /// scalars) gives what float() makes of it in Python, which may be rounded.
   virtual double get_float() = 0;
   /// UTF-8; lone surrogates are kept as their three-byte form, which put_str takes back.
   virtual std::string get_str() = 0;
+  /// A copy of bytes, or of what else shows its memory in one piece (bytearray, memoryview, array).
   virtual Bytes get_bytes() = 0;
   /// The number of items of a list or tuple, or of entries of a dict.
   virtual std::size_t size() = 0;
@@ -212,6 +228,7 @@ struct Converter<std::nullptr_t> {
   }
 };
 
+/// A bool, both ways; an int is none.
 template <>
 struct Converter<bool> {
   static void encode(Encoder& out, bool value) { out.put_bool(value); }
@@ -258,6 +275,7 @@ struct Converter<T> {
   }
 };
 
+/// A str, in UTF-8; bytes are none.
 template <>
 struct Converter<std::string> {
   static void encode(Encoder& out, const std::string& value) { out.put_str(value); }
@@ -271,6 +289,7 @@ struct Converter<Bytes> {
   static Bytes decode(Decoder& in) { return in.get_bytes(); }
 };
 
+/// None for an empty one.
 template <class T>
 struct Converter<std::optional<T>> {
   static void encode(Encoder& out, const std::optional<T>& value) {
@@ -302,6 +321,7 @@ struct Converter<std::vector<T>> {
   }
 };
 
+/// A list to Python; a sequence of exactly N items from it.
 template <class T, std::size_t N>
 struct Converter<std::array<T, N>> {
   static void encode(Encoder& out, const std::array<T, N>& value) {
@@ -347,6 +367,7 @@ struct Converter<std::tuple<Ts...>> {
   }
 };
 
+/// A tuple of two to Python; a sequence of two from it.
 template <class A, class B>
 struct Converter<std::pair<A, B>> {
   static void encode(Encoder& out, const std::pair<A, B>& value) {
@@ -386,8 +407,10 @@ struct MapConverter {
 
 }  // namespace detail
 
+/// A dict. Of entries whose keys become equal in C++ the first counts.
 template <class K, class V>
 struct Converter<std::map<K, V>> : detail::MapConverter<std::map<K, V>> {};
+/// The same, without the order.
 template <class K, class V>
 struct Converter<std::unordered_map<K, V>> : detail::MapConverter<std::unordered_map<K, V>> {};
 

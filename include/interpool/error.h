@@ -42,17 +42,21 @@ struct ErrorContext {
 /// Copying does not throw.
 class INTERPOOL_API Error : public std::exception {
  public:
+  /// A host's own types derive from it, and override share() and raise().
   Error(ErrorCode code, std::string message, ErrorContext context = {});
   Error(const Error&) noexcept = default;
   Error& operator=(const Error&) noexcept = default;
   ~Error() override;
 
+  /// The kind, to switch on.
   [[nodiscard]] ErrorCode code() const noexcept;
   /// The message alone.
   [[nodiscard]] const std::string& message() const noexcept;
   /// The message with the task's name and the interpreter's id behind it.
   [[nodiscard]] const char* what() const noexcept override;
+  /// ErrorContext::task: the task's name, or the called function's; else empty.
   [[nodiscard]] const std::string& task() const noexcept;
+  /// ErrorContext::interpreter: CPython's id of it; -1: none was involved.
   [[nodiscard]] std::int64_t interpreter() const noexcept;
 
   /// Throws a copy of this error as its own type.
@@ -70,19 +74,19 @@ using Failure = std::shared_ptr<const Error>;
 
 /// One frame of a Python traceback, outermost call first.
 struct PythonFrame {
-  std::string file;
-  int line = 0;
+  std::string file;      ///< As Python names it: "/srv/app/parser.py", "<string>".
+  int line = 0;          ///< From 1; 0 where Python knows none.
   std::string function;  ///< The qualified name, as in "Parser.parse".
   std::string source;    ///< The text of the line where its file could be read; else empty.
 };
 
 /// A Python exception as data: nothing in it refers to an interpreter.
 struct PythonErrorInfo {
-  std::string type;            ///< "KeyError"
-  std::string qualified_type;  ///< "json.decoder.JSONDecodeError"; builtins have no prefix.
-  std::string message;         ///< str(exception)
-  std::vector<PythonFrame> frames;
-  std::vector<std::string> notes;  ///< What add_note() added.
+  std::string type;                 ///< "KeyError"
+  std::string qualified_type;       ///< "json.decoder.JSONDecodeError"; builtins have no prefix.
+  std::string message;              ///< str(exception)
+  std::vector<PythonFrame> frames;  ///< The traceback; empty for an exception that was never raised.
+  std::vector<std::string> notes;   ///< What add_note() added.
   /// What it was raised from (`raise … from cause`), or what was being handled when it was raised.
   std::shared_ptr<const PythonErrorInfo> cause;
   bool cause_is_context = false;  ///< True: `cause` was only being handled at the time.
@@ -94,19 +98,25 @@ struct PythonErrorInfo {
 /// A task's Python code raised an exception.
 class INTERPOOL_API PythonError : public Error {
  public:
+  /// `info` must not be null. It is shared, by copies too.
   PythonError(std::shared_ptr<const PythonErrorInfo> info, ErrorContext context);
   ~PythonError() override;
 
+  /// "JSONDecodeError"
   [[nodiscard]] const std::string& type() const noexcept { return info_->type; }
+  /// "json.decoder.JSONDecodeError"; builtins have no prefix.
   [[nodiscard]] const std::string& qualified_type() const noexcept { return info_->qualified_type; }
   /// str(exception), without the type that message() begins with.
   [[nodiscard]] const std::string& python_message() const noexcept { return info_->message; }
+  /// The traceback, outermost call first.
   [[nodiscard]] const std::vector<PythonFrame>& frames() const noexcept { return info_->frames; }
+  /// What add_note() added.
   [[nodiscard]] const std::vector<std::string>& notes() const noexcept { return info_->notes; }
   /// The exception's cause or context, or null.
   [[nodiscard]] const PythonErrorInfo* cause() const noexcept { return info_->cause.get(); }
   /// The formatted traceback, with causes and notes, as Python prints it.
   [[nodiscard]] std::string traceback() const { return info_->format(); }
+  /// All of it; lives as long as this error or a copy of it.
   [[nodiscard]] const PythonErrorInfo& info() const noexcept { return *info_; }
 
   [[noreturn]] void raise() const override;
@@ -119,6 +129,7 @@ class INTERPOOL_API PythonError : public Error {
 /// A task called sys.exit() or raised SystemExit. It ends that task only; the host decides the rest.
 class INTERPOOL_API SystemExitError final : public PythonError {
  public:
+  /// See PythonError.
   SystemExitError(std::shared_ptr<const PythonErrorInfo> info, ErrorContext context, int exit_code);
   ~SystemExitError() override;
   /// The exit status Python would have ended with: the code, 0 for None, 1 for any other object.
@@ -142,6 +153,7 @@ class INTERPOOL_API KeyboardInterruptError final : public PythonError {
 /// A value does not convert between C++ and Python. `path` leads to it: `[3].user.id`.
 class INTERPOOL_API ConversionError final : public Error {
  public:
+  /// `path` may be empty; message() has both.
   ConversionError(std::string path, std::string message, ErrorContext context = {});
   ~ConversionError() override;
   /// Where in the value the problem is; empty when it is the whole value.
@@ -160,8 +172,11 @@ class INTERPOOL_API ConversionError final : public Error {
 /// override share() and raise(). raise() here, and so Future::get, throws the original exception.
 class INTERPOOL_API NativeError final : public Error {
  public:
+  /// `original` must not be null.
   NativeError(std::exception_ptr original, ErrorContext context);
   ~NativeError() override;
+  /// The exception that was thrown. It is shared, not copied: its destructor runs wherever the last copy of
+  /// this error dies.
   [[nodiscard]] const std::exception_ptr& original() const noexcept { return original_; }
   [[noreturn]] void raise() const override;
   [[nodiscard]] std::shared_ptr<const Error> share() const override;

@@ -25,22 +25,26 @@
 
 namespace interpool {
 
+/// The workers for tasks that are addressed to none; see ExecutorOptions::pooled.
 struct PooledOptions {
+  /// How many threads, at most 4096. 0: none; or, without pinned workers either, one per core.
   std::size_t threads = 0;
   /// How many interpreters the threads share; thread k belongs to interpreter k mod this. 0: as many
   /// as threads. More threads than interpreters let blocking calls overlap within one interpreter.
   std::size_t interpreters = 0;
 };
 
+/// What a submission does when ExecutorOptions::queue_capacity tasks wait already.
 enum class WhenFull : std::uint8_t {
   kBlock,   ///< submit() waits for room, until the task's deadline if it has one.
   kReject,  ///< submit() throws QueueFullError.
 };
 
+/// How an executor is made. Checked by its constructor, which throws UsageError.
 struct ExecutorOptions {
   /// Names the worker threads and the executor's log lines.
   std::string name = "interpool";
-  /// Workers with a thread and an interpreter each, addressed by pinned(i).
+  /// Workers with a thread and an interpreter each, addressed by pinned(i); at most 4096.
   std::size_t pinned_workers = 0;
   /// Workers for tasks that are addressed to none. With no worker of either kind asked for, there is
   /// one pooled thread with an interpreter of its own per core.
@@ -48,13 +52,14 @@ struct ExecutorOptions {
   /// How many tasks may wait in a queue: in the one for unaddressed tasks, in that of each pinned
   /// worker, and in the main lane's, which all executors share.
   std::size_t queue_capacity = 1024;
+  /// Whether submit() waits when a queue is full. try_submit() never does.
   WhenFull when_full = WhenFull::kBlock;
   /// Modules that every sub-interpreter of this executor imports before its first task. If one
   /// fails, the task at hand fails with WorkerError and the next one tries again.
   std::vector<std::string> preload = {};
   /// How long a thread that has run out of work, or waits for a result, watches for news before it
   /// sleeps. A wake-up costs tens of microseconds, so this is what makes a busy round trip fast.
-  /// One worker thread at a time does it. 0: sleep at once.
+  /// One worker thread at a time does it. At most a second; 0: sleep at once.
   std::chrono::microseconds spin{50};
   /// Bounds the destructor; see SubinterpreterExecutor::stop.
   std::chrono::milliseconds stop_timeout = std::chrono::seconds(30);
@@ -71,14 +76,19 @@ struct CallOptions {
   std::optional<std::chrono::steady_clock::time_point> deadline = {};
 };
 
-/// What became of the tasks an executor accepted.
+/// What became of the tasks an executor accepted, which includes continuations that it was to run.
 struct TaskCounts {
+  /// Queued since the executor was made. What was refused is not counted.
   std::uint64_t accepted = 0;
-  std::uint64_t completed = 0;  ///< Settled with a value.
-  std::uint64_t failed =
-      0;  ///< Settled with an error of Python's, of a callable, of a conversion or of a worker.
+  /// Settled with a value.
+  std::uint64_t completed = 0;
+  /// Settled with an error of Python's, of a callable, of a conversion or of a worker.
+  std::uint64_t failed = 0;
+  /// Settled with CancelledError, never having run.
   std::uint64_t cancelled = 0;
+  /// Settled with TimeoutError, never having run.
   std::uint64_t timed_out = 0;
+  /// Settled with AbandonedError while they ran.
   std::uint64_t abandoned = 0;
 
   /// How many have settled. Equal to `accepted` once an executor has stopped.
@@ -87,8 +97,10 @@ struct TaskCounts {
   }
 };
 
+/// How SubinterpreterExecutor::stop ends the work. Both times count from its call.
 struct ExecutorStopOptions {
-  /// How long accepted work may still run to its end. What is queued after that is cancelled.
+  /// How long accepted work may still run to its end, within `timeout`. What is queued after that is
+  /// cancelled.
   std::chrono::milliseconds drain{0};
   /// Bounds the whole of stop(). What still runs then is abandoned.
   std::chrono::milliseconds timeout = std::chrono::seconds(30);
@@ -96,6 +108,7 @@ struct ExecutorStopOptions {
 
 /// What SubinterpreterExecutor::stop did.
 struct ExecutorReport {
+  /// Of all that the executor ever accepted.
   TaskCounts tasks;
   /// Everything accepted settled without stop() giving any of it up: tasks ran to their end, and some may
   /// have been cancelled by others or have run out of time before that.
@@ -260,12 +273,13 @@ class INTERPOOL_API Submitter {
 template <class R, class... Args>
 class Function<R(Args...)> {
  public:
+  /// Submits one call. It blocks and throws as Submitter::call does.
   Future<R> operator()(Args... args) const {
     return submitter_.template call_entry<R, std::remove_cvref_t<Args>...>(*entry_,
                                                                            std::forward<Args>(args)...);
   }
 
-  /// The same function with these options on its tasks.
+  /// The same function with these options on its tasks; see Submitter::with.
   [[nodiscard]] Function with(CallOptions options) const {
     return Function(submitter_.with(std::move(options)), *entry_);
   }
@@ -315,7 +329,9 @@ class INTERPOOL_API SubinterpreterExecutor final : public Submitter, public Exec
   /// The main interpreter, for modules that refuse sub-interpreters. While a task there holds the
   /// GIL, other interpreters cannot be created nor import an extension for the first time.
   [[nodiscard]] Submitter main() const;
+  /// How many workers pinned() addresses; constant.
   [[nodiscard]] std::size_t pinned_workers() const noexcept;
+  /// How many pooled threads it has; constant. With default options this is the number of cores.
   [[nodiscard]] std::size_t pooled_threads() const noexcept;
 
   /// Accepts nothing from now on; submitters that wait for room get ShutdownError. What was accepted

@@ -19,13 +19,17 @@ namespace interpool {
 /// future behind it with ShutdownError. Move-only.
 class INTERPOOL_API Work {
  public:
+  /// For the library: executors get theirs made.
   explicit Work(detail::TaskRef<detail::TaskBase> task) noexcept : task_(std::move(task)) {}
   Work(Work&&) noexcept = default;
+  /// What this one held is destroyed, unrun.
   Work& operator=(Work&&) noexcept;
   Work(const Work&) = delete;
   Work& operator=(const Work&) = delete;
   ~Work();
 
+  /// Runs it on the calling thread, which should hold no GIL, and settles the future behind it. Does nothing
+  /// the second time, or when that future has been cancelled.
   void operator()() noexcept;
 
  private:
@@ -97,6 +101,7 @@ class INTERPOOL_API ContinuationTarget {
 /// Thread safety: one thread at a time uses a Future; it may be another one than made it, and the
 /// executor and even the Runtime may be gone. Waiting inside a task is allowed and releases that
 /// worker's GIL; waiting for a task that only the waiting worker could run throws DeadlockError.
+/// Other circles of waiting are not recognised; see wait().
 /// Destroying a Future neither waits nor cancels: the task runs, and its result is dropped.
 template <class T>
 class [[nodiscard]] Future {
@@ -113,18 +118,26 @@ class [[nodiscard]] Future {
   /// Whether the result is there.
   [[nodiscard]] bool ready() const { return state().settled(); }
 
-  /// Blocks until the task settles, which its deadline or the end of its executor bounds.
+  /// Blocks until the task settles: it has run, its deadline has passed before it started, it was cancelled,
+  /// or its executor has ended. Any GIL that the caller holds is released meanwhile.
+  ///
+  /// Inside a task it throws DeadlockError if only this worker could run the other task. Not recognised yet:
+  /// two workers that wait for each other's tasks, and all workers of a pool that wait for tasks queued
+  /// behind them (a nested fork and join). They wait for ever, unless a deadline or the end of the executor
+  /// settles what they wait for. Use then() there, which does not wait, or wait_for().
   void wait() const { state().wait(); }
-  /// The same for a time; false when the result is still not there then.
+  /// The same for a time; false when the result is still not there then. Never throws DeadlockError.
   template <class Rep, class Period>
   bool wait_for(std::chrono::duration<Rep, Period> time) const {
     return state().wait_until(detail::from_now(time));
   }
+  /// The same until a point in time.
   bool wait_until(std::chrono::steady_clock::time_point deadline) const {
     return state().wait_until(deadline);
   }
 
-  /// Waits, then moves the value out or throws the task's error, as its own type. Once.
+  /// Waits as wait() does, with what can deadlock there, then moves the value out or throws the task's error,
+  /// as its own type. Once.
   T get() {
     state().wait();
     const auto task = std::move(task_);
@@ -132,7 +145,7 @@ class [[nodiscard]] Future {
     if constexpr (!std::is_void_v<T>) return task->take_value();
   }
 
-  /// Waits, then moves the value or the error out, without throwing it. Once.
+  /// Waits as wait() does, then moves the value or the error out, without throwing it. Once.
   Result<T> result() {
     state().wait();
     const auto task = std::move(task_);

@@ -7,7 +7,8 @@
 
 namespace interpool {
 
-/// Severity, with spdlog's names, so that a callback can hand a line on with its level.
+/// Severity, with spdlog's names, so that a callback can hand a line on with its level. The library writes
+/// kWarn and kError so far, and nothing below.
 enum class LogLevel : std::uint8_t { kTrace, kDebug, kInfo, kWarn, kError, kCritical, kOff };
 
 /// Takes one formatted line, without a newline. Called on threads of the library and on those that make or

@@ -30,6 +30,7 @@ class [[nodiscard]] Result {
  public:
   using value_type = T;
 
+  /// A success, of a Result<void>.
   Result()
     requires std::is_void_v<T>
       : state_(std::in_place_index<0>) {}
@@ -46,6 +47,7 @@ class [[nodiscard]] Result {
   Result(U&& failure)
       : state_(std::in_place_index<1>, std::forward<U>(failure)) {}  // NOLINT(google-explicit-constructor)
 
+  /// Whether there is a value, and no error.
   [[nodiscard]] bool has_value() const noexcept { return state_.index() == 0; }
   explicit operator bool() const noexcept { return has_value(); }
 

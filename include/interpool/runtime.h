@@ -45,11 +45,13 @@ struct RuntimeOptions {
   /// In an interpreter that the host has started, kDiscard silences the sub-interpreters alone, and
   /// kUnbuffered has no effect: how streams are buffered was settled when Python was started.
   Stdio stdio = Stdio::kInherit;
+  /// For all interpreters.
   Allocator allocator = Allocator::kDefault;
   /// Bounds what the destructor waits for; see Runtime::stop.
   std::chrono::milliseconds stop_timeout = std::chrono::seconds(30);
   /// Takes the library's log lines of at least `log_level`; empty: they go to stderr.
   LogCallback log = {};
+  /// kOff: none. The library has no line below kWarn yet, so kTrace, kDebug and kInfo show what kWarn shows.
   LogLevel log_level = LogLevel::kWarn;
 };
 

@@ -24,19 +24,23 @@ namespace interpool {
 /// out of Python. A dict keeps Python's order, and its keys may be of any kind.
 class INTERPOOL_API Value {
  public:
+  /// The items of a list, in order.
   using List = std::vector<Value>;
   /// A list that Python sees as a tuple.
   struct Tuple {
     std::vector<Value> items;
     bool operator==(const Tuple&) const = default;
   };
+  /// A key and its value.
   using Entry = std::pair<Value, Value>;
+  /// The entries of a dict, in order. That keys are unique is up to whoever fills it.
   using Dict = std::vector<Entry>;
 
   /// None.
   Value() = default;
   Value(std::nullptr_t) {}  // NOLINT(google-explicit-constructor)
-  // Templates, as any pointer converts to bool, and any number to double.
+  // Each makes a value of the kind that its type has in Python. Templates, as any pointer converts to bool,
+  // and any number to double. Text is UTF-8, and a const char* not null.
   template <std::same_as<bool> T>
   Value(T value) : data_(value) {}  // NOLINT(google-explicit-constructor)
   template <std::floating_point T>
@@ -65,17 +69,26 @@ class INTERPOOL_API Value {
     return std::move(*result);
   }
 
+  /// What it holds; never Kind::kOther.
   [[nodiscard]] Kind kind() const noexcept;
+  /// Whether it is None, as a default-constructed one is.
   [[nodiscard]] bool is_none() const noexcept { return kind() == Kind::kNone; }
 
-  // The data of a known kind. Each throws ConversionError when the value is of another kind.
+  // The data of a known kind. Each throws ConversionError when the value is of another kind; to<T>() converts
+  // between kinds. The references are valid until the value changes or dies.
+  /// Of a bool.
   [[nodiscard]] bool as_bool() const;
+  /// Of an int; a bool is none.
   [[nodiscard]] std::int64_t as_int() const;
+  /// Of a float; an int is none.
   [[nodiscard]] double as_float() const;
+  /// The text of a str, in UTF-8.
   [[nodiscard]] const std::string& as_str() const;
+  /// Of bytes.
   [[nodiscard]] const Bytes& as_bytes() const;
   /// The items of a list or a tuple.
   [[nodiscard]] const std::vector<Value>& as_list() const;
+  /// The entries of a dict.
   [[nodiscard]] const Dict& as_dict() const;
 
   /// The value of a str key of a dict; throws ConversionError when there is none.
@@ -99,6 +112,7 @@ class INTERPOOL_API Value {
 /// The value as Python would write it: `{'a': [1, 2.5, None]}`.
 INTERPOOL_API std::string to_string(const Value& value);
 
+/// Whatever has a native form; kOther is a ConversionError.
 template <>
 struct INTERPOOL_API Converter<Value> {
   static void encode(Encoder& out, const Value& value);

@@ -35,6 +35,7 @@ class INTERPOOL_API Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
+  /// The kind of worker that this is.
   [[nodiscard]] Lane lane() const noexcept { return lane_; }
   /// The worker's number in its lane, from 0.
   [[nodiscard]] std::size_t index() const noexcept { return index_; }

@@ -19,7 +19,7 @@ class Parker {
     std::uint32_t empty = kEmpty;
     // relaxed: nothing is handed to the waker but the fact that we sleep.
     if (state_.compare_exchange_strong(empty, kSleeping, std::memory_order_relaxed)) {
-      while (state_.load(std::memory_order_relaxed) == kSleeping) {
+      while (state_.load(std::memory_order_relaxed) == kSleeping) {  // the exchange below acquires
         if (std::chrono::steady_clock::now() >= deadline) break;
         futex_wait(state_, kSleeping, deadline);
       }

@@ -34,14 +34,18 @@ class Admission {
   }
 
   void close() noexcept {
-    // acq_rel: whoever sees it closed sees what came before, and the other way round.
+    // release: whoever sees it closed sees what the closer did before. acquire: if the last one has left by
+    // now, the closer sees what was done inside.
     if (word_.fetch_or(kClosed, std::memory_order_acq_rel) == 0) futex_wake_all(&word_);
   }
 
   [[nodiscard]] bool closed() const noexcept {
+    // acquire: pairs with close(). That nobody sleeps or queues past the end is the callers' business: they
+    // ask under a mutex that the closer takes afterwards.
     return (word_.load(std::memory_order_acquire) & kClosed) != 0;
   }
   [[nodiscard]] std::uint32_t in_flight() const noexcept {
+    // acquire: pairs with leave(); at 0 all that was done inside is seen.
     return word_.load(std::memory_order_acquire) & ~kClosed;
   }
 
@@ -59,6 +63,8 @@ class Admission {
 
  private:
   static constexpr std::uint32_t kClosed = 1U << 31;
+  // Every write is a read-modify-write, so whoever acquires a 0 sees what each of those that left had done.
+  // try_enter() begins with a guess, relaxed; its exchange finds out.
   std::atomic<std::uint32_t> word_ = 0;
 };
 

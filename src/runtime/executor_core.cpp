@@ -120,6 +120,7 @@ void ExecutorCore::start() {
         name_this_thread(fmt::format("{}-{}{}", core->options_.name.substr(0, 9),
                                      worker->lane() == Lane::kPinned ? 'p' : 't', worker->index()));
         worker->run();
+        // acquire: pairs with end_workers(); run() has returned because of the stop() after it.
         const Clock::time_point deadline{
             Clock::duration(core->end_deadline_.load(std::memory_order_acquire))};
         worker->leave(deadline);
@@ -249,8 +250,8 @@ void ExecutorCore::settle_run(TaskBase& task, Failure&& failure) noexcept {
   const bool has_value = failure == nullptr;
   const Outcome outcome = has_value ? Outcome::kCompleted : Outcome::kFailed;
   std::atomic<std::uint64_t>& count = core.settled_elsewhere_[static_cast<std::size_t>(outcome)];
-  // As in WorkerThread::settle(), but others write the number, too. A task that was given up has left the
-  // core to us; see abandon_running().
+  // As in WorkerThread::settle(), but others write the number, too; relaxed for the same reason. A task that
+  // was given up has left the core to us; see abandon_running().
   if (task.running()) {
     count.fetch_add(1, std::memory_order_relaxed);
     if (task.settle_run(std::move(failure))) {
@@ -320,7 +321,9 @@ bool ExecutorCore::owns(const WorkerThread& worker) const noexcept {
 }
 
 TaskCounts ExecutorCore::counts() const noexcept {
-  // Settled before accepted: each that is counted as settled is then counted as accepted, too.
+  // Settled before accepted, so that each that is counted as settled is counted as accepted, too. acquire
+  // keeps the loads in this order. The numbers are written relaxed, published with the results: for a task
+  // whose result the caller has not seen, the language promises nothing, and in_flight() allows for that.
   const auto elsewhere = [this](Outcome outcome) {
     return settled_elsewhere_[static_cast<std::size_t>(outcome)].load(std::memory_order_acquire);
   };
@@ -334,6 +337,7 @@ TaskCounts ExecutorCore::counts() const noexcept {
     counts.completed += worker->counts().completed.load(std::memory_order_acquire);
     counts.failed += worker->counts().failed.load(std::memory_order_acquire);
   }
+  // acquire: nothing depends on it; the tasks themselves come by the queue.
   counts.accepted = accepted_elsewhere_.load(std::memory_order_acquire) + shared_->pushed();
   for (const auto& worker : workers_) {
     if (worker->has_own_queue()) counts.accepted += worker->own_queue().pushed();
@@ -369,7 +373,7 @@ void ExecutorCore::abandon_running(std::vector<std::string>& names) {
 
 std::size_t ExecutorCore::end_workers(Clock::time_point deadline) {
   end_deadline_.store(deadline.time_since_epoch().count(),
-                      std::memory_order_release);  // before stop(), for the workers
+                      std::memory_order_release);  // release, and before stop(): for the workers
   for (const auto& worker : workers_) worker->stop();
   std::vector<std::thread> threads;
   bool all_ended = false;

@@ -26,10 +26,17 @@ enum class Outcome : std::uint8_t { kCompleted, kFailed, kCancelled, kTimedOut, 
 
 /// One participant in the process' work: its admission, its queues and workers, its accounts.
 ///
-/// Every step of a task's life passes one of a few functions, where an event log can listen: accept,
-/// forget_deadline (it starts), settle_run or WorkerThread::settle (its worker settles it),
-/// settle_as_third_party, abandon_running. A task that is in flight keeps the core alive, because stop()
-/// waits for the last one, or else leaves the core to the threads that are still in it.
+/// Every step of a task's life passes one of a few functions, where an event log can listen:
+///
+///   accepted     accept, whose work enqueue does; execute, for continuations. Both end in TaskQueue::push
+///   starts       claimed in WorkerThread::execute, or in fail_next when there is no interpreter for it
+///                (forget_deadline comes after that, but also for tasks that never start)
+///   settled      by its worker: WorkerThread::settle, which on the main lane hands on to settle_run;
+///                cancelled or out of time while it was queued: settle_as_third_party;
+///                given up while it ran: abandon_running
+///
+/// A task that is in flight keeps the core alive, because stop() waits for the last one, or else leaves the
+/// core to the threads that are still in it.
 ///
 /// Shared-owned by the executor, its Submitters and its threads.
 class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
@@ -58,7 +65,8 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
 
   // --- and out ---------------------------------------------------------------------------------
 
-  /// Its worker has claimed it: its deadline no longer matters.
+  /// It has been claimed, by its worker or by a third party that settles it unrun: its deadline no longer
+  /// matters.
   static void forget_deadline(TaskBase& task) noexcept;
   /// A worker that serves several executors has run it and destroyed its work. The workers of one
   /// executor settle and count by themselves.
@@ -128,10 +136,14 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   // Self-synchronised.
   alignas(64) Admission admission_;  // written by submitters with each task
   alignas(64) const std::shared_ptr<Journal> journal_ = std::make_shared<Journal>();
-  std::atomic<bool> searching_ = false;                   // one of the workers searches; see WorkerThread
-  std::atomic<std::uint64_t> accepted_elsewhere_ = 0;     // by the main lane's queue
-  std::atomic<std::uint64_t> settled_elsewhere_[5] = {};  // by Outcome: by third parties and on the main lane
-  std::atomic<Clock::rep> end_deadline_ = 0;              // of the workers' interpreters
+  std::atomic<bool> searching_ = false;                // one of the workers searches; see WorkerThread
+  std::atomic<std::uint64_t> accepted_elsewhere_ = 0;  // by the main lane's queue
+  // By Outcome: by third parties and on the main lane. relaxed where it is written: settling the task, which
+  // comes next, publishes the number with the result.
+  std::atomic<std::uint64_t> settled_elsewhere_[5] = {};
+  // Of the workers' interpreters. Written before WorkerThread::stop, read after it was seen: release and
+  // acquire say so, though stopping_ orders it already.
+  std::atomic<Clock::rep> end_deadline_ = 0;
   StopOnce<ExecutorReport> stop_;
 
   Mutex mutex_;

@@ -59,7 +59,8 @@ Failure InterpreterGroup::create_or_join(python::ThreadState& state) {
   creator_ = std::this_thread::get_id();
   threads_ = 1;
   positions_.assign(journals_.size(), 0);
-  process_.live_interpreters.fetch_add(1, std::memory_order_relaxed);  // a number to look at
+  // relaxed, both, and where they fall: to be looked at; handle_ is handed on by the mutex.
+  process_.live_interpreters.fetch_add(1, std::memory_order_relaxed);
   exists_.store(true, std::memory_order_relaxed);
   return nullptr;
 }

@@ -19,7 +19,7 @@ namespace interpool::detail {
 struct ProcessState {
   FunctionTable functions;
   Mutex creation;                                  // see python::create_interpreter
-  std::atomic<std::size_t> live_interpreters = 0;  // sub-interpreters that exist
+  std::atomic<std::size_t> live_interpreters = 0;  // sub-interpreters that exist; relaxed: to be looked at
 };
 
 /// The interpreter's life: created by the first thread of the group that needs it, set up by one thread
@@ -67,7 +67,7 @@ class InterpreterGroup {
   std::size_t threads_ INTERPOOL_GUARDED_BY(mutex_) = 0;             // with a thread state in it
   std::vector<std::size_t> positions_ INTERPOOL_GUARDED_BY(mutex_);  // steps done, per journal
   std::atomic<std::size_t> steps_done_ = 0;                          // their sum; written under mutex_
-  std::atomic<bool> exists_ = false;                                 // to be looked at
+  std::atomic<bool> exists_ = false;                                 // relaxed: to be looked at
   std::unique_ptr<InterpreterHandle> handle_;  // written once under mutex_, before threads_ leaves 0
 };
 

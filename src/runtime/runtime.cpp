@@ -59,7 +59,7 @@ StopReport Runtime::stop(std::chrono::milliseconds timeout) {
 const std::string& Runtime::python_version() const noexcept { return core_->version(); }
 bool Runtime::adopted() const noexcept { return core_->adopted(); }
 std::size_t Runtime::interpreter_count() const noexcept {
-  return core_->process().live_interpreters.load(std::memory_order_relaxed);
+  return core_->process().live_interpreters.load(std::memory_order_relaxed);  // a number to look at
 }
 
 }  // namespace interpool

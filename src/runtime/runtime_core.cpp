@@ -114,8 +114,9 @@ void RuntimeCore::home_thread() noexcept {
 }
 
 void RuntimeCore::quiesce(bool on_home_thread) noexcept {
-  if (adopted_ || quiescing_.exchange(true, std::memory_order_acq_rel))
-    return;  // an adopted Python is its host's to end
+  // An adopted Python is its host's to end. acq_rel is more than this claim needs: who comes second does
+  // nothing, and main's GIL, which both hold, orders the rest.
+  if (adopted_ || quiescing_.exchange(true, std::memory_order_acq_rel)) return;
   python::quiesce_main(on_home_thread);
   const python::GilRelease no_gil;
   const MutexLock lock(mutex_);

@@ -85,7 +85,8 @@ bool TaskBase::settle_run_failure(Failure&& failure) noexcept {
 
 void TaskBase::settle_failure(Failure failure) noexcept {
   failure_ = std::move(failure);
-  // `settling` belongs to us alone; others may still add flags, so it is an exchange in a loop.
+  // `settling` belongs to us alone; others may still add flags, so it is an exchange in a loop, whose first
+  // guess may be stale. release: the failure. acquire: the continuation that a flag announces.
   std::uint32_t state = state_.load(std::memory_order_relaxed);
   while (!state_.compare_exchange_weak(state, (state & ~kPhaseMask) | kFailure, std::memory_order_acq_rel,
                                        std::memory_order_relaxed)) {

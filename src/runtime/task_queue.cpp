@@ -9,6 +9,7 @@
 namespace interpool::detail {
 
 TaskQueue::~TaskQueue() {
+  // relaxed: whoever destroys it is alone with it.
   INTERPOOL_CHECK(taken_.load(std::memory_order_relaxed) == pushed_.load(std::memory_order_relaxed),
                   "a queue ends with tasks in it");
 }
@@ -58,6 +59,7 @@ TaskQueue::Push TaskQueue::push(TaskBase& task, std::size_t capacity, const Admi
     }
     if (admission.closed()) return Push::kClosed;
     task.queue_ = this;
+    // relaxed: see only_worker_.
     task.only_worker_.store(seats_.size() == 1 ? seats_.front().worker : nullptr, std::memory_order_relaxed);
     // Under the mutex: whoever settles the task at its deadline has to take it out of the queue, and
     // waits here until it is in.
@@ -65,7 +67,7 @@ TaskQueue::Push TaskQueue::push(TaskBase& task, std::size_t capacity, const Admi
     append(inbox_, task);
     if (accepted != nullptr) accepted->fetch_add(1, std::memory_order_relaxed);  // a number
     task.queued_ = true;
-    pushed_.store(pushed + 1, std::memory_order_relaxed);
+    pushed_.store(pushed + 1, std::memory_order_relaxed);  // a number, too
     to_wake = summon();
   }
   if (to_wake != nullptr) to_wake->unpark();
@@ -100,6 +102,7 @@ void TaskQueue::wait_for_room(std::size_t capacity, const Admission& admission, 
     if (admission.closed()) return;  // its wake_submitters() may have been before us
     {
       const MutexLock inbox_lock(inbox_mutex_);
+      // relaxed: exact, under both mutexes.
       const std::uint64_t waiting =
           pushed_.load(std::memory_order_relaxed) - taken_.load(std::memory_order_relaxed);
       if (waiting < capacity) return;
@@ -220,7 +223,7 @@ void TaskQueue::set_posture(SeatState& seat, Posture posture) {
 }
 
 Parker* TaskQueue::summon() {
-  if (wakeable_groups_.load(std::memory_order_relaxed) == 0) return nullptr;
+  if (wakeable_groups_.load(std::memory_order_relaxed) == 0) return nullptr;  // exact, under the mutex
   if (searching_ != nullptr && searching_->seated + 1 == searching_->seats) return nullptr;
   // A free interpreter, and rather one that exists already.
   SeatState* best = nullptr;

@@ -56,7 +56,7 @@ class TaskQueue {
   void wait_for_room(std::size_t capacity, const Admission& admission, Clock::time_point deadline)
       INTERPOOL_EXCLUDES(outbox_mutex_);
   void wake_submitters() INTERPOOL_EXCLUDES(outbox_mutex_);
-  /// How many tasks have ever been appended.
+  /// How many tasks have ever been appended. relaxed: a number.
   [[nodiscard]] std::uint64_t pushed() const noexcept { return pushed_.load(std::memory_order_relaxed); }
 
   // --- workers ---------------------------------------------------------------------------------
@@ -139,17 +139,22 @@ class TaskQueue {
   std::vector<SeatState> seats_ INTERPOOL_GUARDED_BY(inbox_mutex_);
   std::vector<Group> groups_ INTERPOOL_GUARDED_BY(inbox_mutex_);
   const Group* searching_ INTERPOOL_GUARDED_BY(inbox_mutex_) = nullptr;  // the group of who searches
-  std::atomic<std::uint64_t> pushed_ = 0;                                // written under inbox_mutex_
+  // Written under inbox_mutex_. relaxed everywhere: the tasks are handed on by the mutexes, and who reads it
+  // without this one takes it for a number that may have grown.
+  std::atomic<std::uint64_t> pushed_ = 0;
 
   // … both look here with each task, but write only when a worker changes its posture, …
-  alignas(64) std::atomic<std::uint32_t> wakeable_groups_ = 0;  // written under inbox_mutex_
+  // Written under inbox_mutex_, and exact there. relaxed: without it a hint, which only take() uses.
+  alignas(64) std::atomic<std::uint32_t> wakeable_groups_ = 0;
 
   // … and workers write here.
   alignas(64) Mutex outbox_mutex_;
   List outbox_ INTERPOOL_GUARDED_BY(outbox_mutex_);
   std::vector<TaskBase*> held_ INTERPOOL_GUARDED_BY(outbox_mutex_);  // by seat: what it took last, owned
   RoomWaiter* room_waiters_ INTERPOOL_GUARDED_BY(outbox_mutex_) = nullptr;
-  std::atomic<std::uint64_t> taken_ = 0;  // written under outbox_mutex_
+  // Written under outbox_mutex_. relaxed everywhere, as pushed_. Read late, it makes the queue look fuller
+  // than it is; who waits for room because of that looks again under the mutex.
+  std::atomic<std::uint64_t> taken_ = 0;
 };
 
 }  // namespace interpool::detail

@@ -64,7 +64,7 @@ bool WorkerThread::maybe_work() const noexcept {
 
 bool WorkerThread::wait_for_work() noexcept {
   for (;;) {
-    if (stopping_.load(std::memory_order_acquire)) return false;
+    if (stopping_.load(std::memory_order_acquire)) return false;  // acquire: pairs with stop()
     if (!std::exchange(seated_, false)) {
       if (search()) return true;
       if (sit_down()) parker_.park();
@@ -85,8 +85,10 @@ bool WorkerThread::search() noexcept {
   if (setup_.spin.count() == 0 || setup_.searching->exchange(true, std::memory_order_relaxed)) return false;
   if (own_ != nullptr) own_->search(own_seat_);
   if (setup_.shared != nullptr) setup_.shared->search(shared_seat_);
+  // relaxed: it only ends the search; wait_for_work() looks again, with acquire.
   const bool found =
       spin_until([this] { return maybe_work() || stopping_.load(std::memory_order_relaxed); }, setup_.spin);
+  // relaxed: as above; what the queues know of a search is under their mutexes.
   setup_.searching->store(false, std::memory_order_relaxed);
   if (!found || !maybe_work()) return false;
   if (own_ != nullptr) own_->found(own_seat_);
@@ -166,14 +168,15 @@ void WorkerThread::settle(TaskBase& task, Failure&& failure) noexcept {
   }
   const bool has_value = failure == nullptr;
   std::atomic<std::uint64_t>& count = has_value ? counts_.completed : counts_.failed;
-  // relaxed: only this thread writes the number.
+  // relaxed, here and below: only this thread writes the number, and settle_run() publishes it with the
+  // result.
   const std::uint64_t before = count.load(std::memory_order_relaxed);
   // Counted before the future is ready, so that who has seen the result finds it counted; and not at all
   // for a task that a third party has given up, and counted.
   if (task.running()) {
     count.store(before + 1, std::memory_order_relaxed);
     if (task.settle_run(std::move(failure))) {
-      // release: what the task did comes before it leaves, whoever reports it.
+      // release: what the task did comes before it leaves, whoever reports it. relaxed: our own number.
       const std::uint64_t settled = settled_.load(std::memory_order_relaxed) + 1;
       settled_.store(settled, std::memory_order_release);
       if (settled % kReportAfter == 0) report_settled();
@@ -186,7 +189,7 @@ void WorkerThread::settle(TaskBase& task, Failure&& failure) noexcept {
 
 void WorkerThread::report_settled() noexcept {
   const std::uint64_t settled = settled_.load(std::memory_order_acquire);  // pairs with settle()
-  std::uint64_t reported = reported_.load(std::memory_order_relaxed);
+  std::uint64_t reported = reported_.load(std::memory_order_relaxed);      // a guess; the exchange finds out
   while (reported < settled) {
     // relaxed: it only decides who reports them.
     if (reported_.compare_exchange_weak(reported, settled, std::memory_order_relaxed)) {

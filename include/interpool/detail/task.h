@@ -85,7 +85,7 @@ class INTERPOOL_API TaskBase {
   void add_ref() noexcept {
     refs_.fetch_add(1, std::memory_order_relaxed);  // a new reference is made from an existing one
   }
-  /// Makes the second reference of a task that nobody else has seen yet.
+  /// Makes the second reference of a task that nobody else has seen yet, hence relaxed.
   void add_first_ref() noexcept { refs_.store(2, std::memory_order_relaxed); }
   void release() noexcept {
     // acquire: the last one out destroys what all the others wrote. A count of one cannot change
@@ -94,7 +94,7 @@ class INTERPOOL_API TaskBase {
       delete this;
   }
 
-  /// Whether the caller's reference is the last one.
+  /// Whether the caller's reference is the last one. acquire: what others did before they let go is seen.
   [[nodiscard]] bool only_reference() const noexcept { return refs_.load(std::memory_order_acquire) == 1; }
 
   // --- the future's side; each may be called from any thread -----------------------------------
@@ -103,7 +103,7 @@ class INTERPOOL_API TaskBase {
     return phase(state_.load(std::memory_order_acquire)) >= kValue;  // acquire: the outcome is read next
   }
   [[nodiscard]] bool has_value() const noexcept {
-    return phase(state_.load(std::memory_order_acquire)) == kValue;
+    return phase(state_.load(std::memory_order_acquire)) == kValue;  // acquire: as in settled()
   }
   /// The failure of a task that settled without a value.
   [[nodiscard]] const Failure& failure() const noexcept { return failure_; }
@@ -133,6 +133,7 @@ class INTERPOOL_API TaskBase {
   /// to be dropped.
   bool settle_run(Failure&& failure) noexcept {
     if (failure) return settle_run_failure(std::move(failure));
+    // relaxed, here and when the exchange fails: only a guess, or a defeat that reads nothing more.
     std::uint32_t state = state_.load(std::memory_order_relaxed);
     do {
       if (phase(state) != kRunning) return false;
@@ -152,7 +153,8 @@ class INTERPOOL_API TaskBase {
 
   /// Destroys the value of a task that lost the race to publish it.
   virtual void drop_value() noexcept = 0;
-  /// Whether its worker still has to settle it, as far as can be seen.
+  /// Whether its worker still has to settle it, as far as can be seen. relaxed: settle_run() knows; and a
+  /// task that has left `running` never comes back to it.
   [[nodiscard]] bool running() const noexcept {
     return phase(state_.load(std::memory_order_relaxed)) == kRunning;
   }
@@ -160,7 +162,8 @@ class INTERPOOL_API TaskBase {
  protected:
   explicit TaskBase(ExecutorCore* core) noexcept : core_(core) {}
   virtual ~TaskBase();
-  /// Says that this task waits for `part`, and so for the worker that alone can run it.
+  /// Says that this task waits for `part`, and so for the worker that alone can run it. relaxed, as in the
+  /// next two: see only_worker_.
   void depends_on(const TaskBase& part) noexcept {
     only_worker_.store(part.only_worker_.load(std::memory_order_relaxed), std::memory_order_relaxed);
   }
@@ -185,6 +188,7 @@ class INTERPOOL_API TaskBase {
   friend class ExecutorCore;
 
   bool move_to(Phase from, Phase to) noexcept {
+    // relaxed, here and when the exchange fails: as in settle_run().
     std::uint32_t state = state_.load(std::memory_order_relaxed);
     do {
       if (phase(state) != from) return false;
@@ -196,7 +200,10 @@ class INTERPOOL_API TaskBase {
   bool settle_run_failure(Failure&& failure) noexcept;
   void announce(std::uint32_t state) noexcept;
 
+  // The phase and the flags. Every write is a read-modify-write, so that what is published with a flag or by
+  // settling is seen by whoever acquires any later state.
   std::atomic<std::uint32_t> state_ = kQueued;
+  // relaxed where it rises, since that hands nothing over; acq_rel where it falls, for the last one out.
   std::atomic<std::uint32_t> refs_ = 1;
   // How long a waiter spins before it sleeps; set before the task is queued.
   std::uint32_t spin_nanoseconds_ = 0;
