@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <stdexcept>
 #include <system_error>
 #include <utility>
 
@@ -32,18 +33,43 @@ constexpr const char* kCreateTables = R"sql(
   CREATE INDEX chunks_failed ON chunks(file_id) WHERE error IS NOT NULL;
 )sql";
 
-/// Turns what SQLite says on opening a file into what its owner can do about it.
-[[noreturn]] void fail_open(const fs::path& path, const SQLite::Exception& error) {
+/// The path as SQLite must be given it, to whom ":memory:" and "file:..." are no files.
+std::string file_name(const fs::path& path) {
+  return path.is_absolute() ? path.string() : "./" + path.string();
+}
+
+/// Turns what SQLite says into what the file's owner can do about it.
+[[noreturn]] void fail(const fs::path& path, const SQLite::Exception& error) {
   switch (error.getErrorCode()) {
     case SQLITE_NOTADB:
-      throw UserError(fmt::format("{} is not an index (it is not an SQLite file)", path.string()));
+      throw UserError(
+          fmt::format("{} is not an index (it is not an SQLite file); use another --db", path.string()));
+    case SQLITE_CORRUPT:
+      throw UserError(
+          fmt::format("{} is damaged ({}); delete it and index again", path.string(), error.what()));
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: throw UserError(fmt::format("{} is in use by another program", path.string()));
+    case SQLITE_LOCKED:
+      throw UserError(fmt::format("{} is in use by another program; try again later", path.string()));
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
     case SQLITE_READONLY:
-      throw UserError(fmt::format("{} cannot be opened: {}", path.string(), error.what()));
-    default: throw;
+      throw UserError(
+          fmt::format("{} cannot be opened or written: {}; check its directory and permissions, or use "
+                      "another --db",
+                      path.string(), error.what()));
+    case SQLITE_FULL:
+      throw UserError(
+          fmt::format("{} cannot grow: {}; make room on the disk, or use a --db on another, and "
+                      "index again",
+                      path.string(), error.what()));
+    case SQLITE_IOERR:
+      throw UserError(
+          fmt::format("{} cannot be read or written: {}; check the disk, or use a --db on another",
+                      path.string(), error.what()));
+    case SQLITE_ERROR:  // other columns, say
+      throw UserError(
+          fmt::format("{} cannot be used as an index: {}; use another --db", path.string(), error.what()));
+    default: throw std::runtime_error(fmt::format("{}: {}", path.string(), error.what()));
   }
 }
 
@@ -127,8 +153,8 @@ Database::Writing::Writing(SQLite::Database& database)
           "INSERT INTO chunks(file_id, name, first_line, last_line, text, error) VALUES(?, ?, ?, ?, ?, ?)"),
       insert_vector(database, "INSERT INTO vectors(chunk_id, data) VALUES(?, ?)") {}
 
-Database::Database(SQLite::Database database, Embedder embedder)
-    : database_(std::move(database)), embedder_(std::move(embedder)) {}
+Database::Database(fs::path path, SQLite::Database database, Embedder embedder)
+    : path_(std::move(path)), database_(std::move(database)), embedder_(std::move(embedder)) {}
 
 Database::~Database() {
   if (!writing_) return;
@@ -144,7 +170,7 @@ Database::~Database() {
 
 std::unique_ptr<Database> Database::open_for_indexing(const fs::path& path, const Embedder& embedder) {
   try {
-    SQLite::Database database(path.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeoutMs);
+    SQLite::Database database(file_name(path), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeoutMs);
     // SQLite opens a file that it must not write without a word.
     if (sqlite3_db_readonly(database.getHandle(), "main") == 1) {
       throw UserError(fmt::format("{} cannot be written", path.string()));
@@ -173,11 +199,11 @@ std::unique_ptr<Database> Database::open_for_indexing(const fs::path& path, cons
           fmt::format("{} was embedded by '{}' with {} dimensions, and not by '{}' with {}; use another --db",
                       path.string(), found.name, found.dimensions, embedder.name, embedder.dimensions));
     }
-    std::unique_ptr<Database> result(new Database(std::move(database), std::move(found)));
+    std::unique_ptr<Database> result(new Database(path, std::move(database), std::move(found)));
     result->writing_.emplace(result->database_);
     return result;
   } catch (const SQLite::Exception& error) {
-    fail_open(path, error);
+    fail(path, error);
   }
 }
 
@@ -186,16 +212,16 @@ std::unique_ptr<Database> Database::open_for_reading(const fs::path& path) {
   if (!fs::exists(path, error)) throw UserError(fmt::format("there is no index {}", path.string()));
   try {
     // Not OPEN_READONLY: whoever closes the log last tidies it up, and for that must be able to write.
-    SQLite::Database database(path.string(), SQLite::OPEN_READWRITE, kBusyTimeoutMs);
+    SQLite::Database database(file_name(path), SQLite::OPEN_READWRITE, kBusyTimeoutMs);
     database.exec("PRAGMA query_only = ON");
     Embedder embedder = read_meta(database, path);
-    return std::unique_ptr<Database>(new Database(std::move(database), std::move(embedder)));
+    return std::unique_ptr<Database>(new Database(path, std::move(database), std::move(embedder)));
   } catch (const SQLite::Exception& sqlite_error) {
-    fail_open(path, sqlite_error);
+    fail(path, sqlite_error);
   }
 }
 
-std::unordered_map<std::string, KnownFile> Database::known_files() {
+std::unordered_map<std::string, KnownFile> Database::known_files() try {
   std::unordered_map<std::string, KnownFile> files;
   SQLite::Statement query(database_, R"sql(
     SELECT path, size, mtime_ns, id IN (SELECT file_id FROM chunks WHERE error IS NOT NULL)
@@ -207,9 +233,11 @@ std::unordered_map<std::string, KnownFile> Database::known_files() {
                             .has_failed_embeddings = query.getColumn(3).getInt() != 0});
   }
   return files;
+} catch (const SQLite::Exception& error) {
+  fail(path_, error);
 }
 
-void Database::put(const IndexedFile& indexed) {
+void Database::put(const IndexedFile& indexed) try {
   const FoundFile& file = indexed.batch.file;
   const std::vector<Chunk>& chunks = indexed.batch.chunks;
   Writing& sql = *writing_;
@@ -248,12 +276,16 @@ void Database::put(const IndexedFile& indexed) {
     }
   }
   transaction.commit();
+} catch (const SQLite::Exception& error) {
+  fail(path_, error);
 }
 
-void Database::remove(const std::vector<std::string>& paths) {
+void Database::remove(const std::vector<std::string>& paths) try {
   SQLite::Transaction transaction(database_, SQLite::TransactionBehavior::IMMEDIATE);
   for (const std::string& path : paths) remove_one(path);
   transaction.commit();
+} catch (const SQLite::Exception& error) {
+  fail(path_, error);
 }
 
 void Database::remove_one(const std::string& path) {
@@ -270,7 +302,7 @@ void Database::remove_one(const std::string& path) {
   }
 }
 
-std::vector<Hit> Database::search(std::span<const float> query, std::size_t count) {
+std::vector<Hit> Database::search(std::span<const float> query, std::size_t count) try {
   // What is nearest is kept with the farthest on top, where it is cheap to replace.
   using Candidate = std::pair<double, std::int64_t>;  // score, chunk
   const auto better = [](const Candidate& a, const Candidate& b) {
@@ -313,9 +345,11 @@ std::vector<Hit> Database::search(std::span<const float> query, std::size_t coun
     details.reset();
   }
   return hits;
+} catch (const SQLite::Exception& error) {
+  fail(path_, error);
 }
 
-Verification Database::verify() {
+Verification Database::verify() try {
   SQLite::Transaction transaction(database_);  // one state of the index, also while another program writes
   Verification result;
   const auto count = [&](const char* sql) { return database_.execAndGet(sql).getInt64(); };
@@ -359,6 +393,8 @@ Verification Database::verify() {
     FROM chunks c LEFT JOIN files f ON f.id = c.file_id
     WHERE f.id IS NULL)sql");
   return result;
+} catch (const SQLite::Exception& error) {
+  fail(path_, error);
 }
 
 }  // namespace indexer

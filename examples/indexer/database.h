@@ -63,8 +63,9 @@ struct Verification {
 /// Each file is one transaction, so at every instant, also after a SIGKILL, the index holds whole files only.
 /// The write-ahead log makes such a transaction cheap, and lets others search meanwhile.
 ///
-/// Used by one thread at a time. Destroying it closes the file. What SQLite reports comes as
-/// SQLite::Exception.
+/// Used by one thread at a time. Destroying it closes the file. What SQLite reports comes as an exception
+/// that names the file: UserError where its owner can do something about it (it is damaged, or the disk is
+/// full), else std::runtime_error.
 class Database final : public Store {
  public:
   /// Opens an index to write to it; makes one if there is none. Throws UserError when the file is something
@@ -97,9 +98,10 @@ class Database final : public Store {
         insert_vector;
   };
 
-  Database(SQLite::Database database, Embedder embedder);
+  Database(std::filesystem::path path, SQLite::Database database, Embedder embedder);
   void remove_one(const std::string& path);
 
+  const std::filesystem::path path_;
   SQLite::Database database_;
   Embedder embedder_;
   std::optional<Writing> writing_;

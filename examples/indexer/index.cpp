@@ -2,6 +2,7 @@
 
 #include "database.h"
 #include "options.h"
+#include "output.h"
 #include "pipeline.h"
 #include "progress.h"
 #include "python_tasks.h"
@@ -147,6 +148,18 @@ std::vector<std::string> problems_of(const PipelineReport& report, const Shutdow
   return problems;
 }
 
+/// The exit code of a run that has problems.
+int exit_code_of(const PipelineReport& report) {
+  if (!report.error) return kExitFailed;
+  try {
+    std::rethrow_exception(report.error);
+  } catch (const UserError&) {
+    return kExitBadInput;  // the database has turned out to be damaged, say
+  } catch (const std::exception&) {
+    return kExitFailed;
+  }
+}
+
 nlohmann::ordered_json to_json(const PipelineReport& report, const Shutdown& shutdown, double seconds,
                                int exit_code) {
   const interpool::TaskCounts& tasks = shutdown.executor.tasks;
@@ -238,15 +251,22 @@ int run_index(const IndexOptions& options) {
 
   const int signal = stop.decide();
   int exit_code = signal == 0 ? kExitOk : 128 + signal;
-  if (!problems.empty()) exit_code = kExitFailed;
+  if (!problems.empty()) exit_code = exit_code_of(report);
   if (signal != 0) {
-    progress.message(fmt::format("stopped by {}: {} files left for the next run",
-                                 signal == SIGINT ? "SIGINT" : "SIGTERM", report.left));
+    progress.message(
+        fmt::format("stopped by {}{} {} files left for the next run", signal == SIGINT ? "SIGINT" : "SIGTERM",
+                    report.walked ? ":" : " before all files were found: at least", report.left));
   }
-  if (options.json) {
-    fmt::print("{}\n", to_json(report, shutdown, seconds, exit_code).dump());
-  } else if (!options.quiet) {
-    fmt::print("{}", summary(report, seconds));
+  try {
+    if (options.json) {
+      print_result(to_json(report, shutdown, seconds, exit_code).dump() + "\n");
+    } else if (!options.quiet) {
+      print_result(summary(report, seconds));
+    }
+  } catch (const std::system_error& error) {
+    // Not further up: a thread that was given up must not meet a destructor.
+    progress.message(fmt::format("error: {}", error.what()));
+    exit_code = kExitFailed;
   }
   if (shutdown.executor.interpreters_left > 0 || !shutdown.executor.abandoned.empty() || !python_stop.clean) {
     leave(exit_code);

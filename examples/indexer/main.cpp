@@ -2,11 +2,11 @@
 // moment without harm. See options.cpp for its command line, pipeline.h for how it works.
 
 #include "options.h"
+#include "output.h"
 #include "user_error.h"
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <exception>
 #include <string>
 
@@ -23,13 +23,14 @@ std::string one_line(std::string text) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  indexer::occupy_standard_descriptors();
   try {
     return indexer::run_command_line(argc, argv);
   } catch (const indexer::UserError& error) {
-    fmt::print(stderr, "indexer: {}\n", one_line(error.what()));
+    indexer::print_message(fmt::format("indexer: {}\n", one_line(error.what())));
     return indexer::kExitBadInput;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "indexer: {}\n", one_line(error.what()));
+    indexer::print_message(fmt::format("indexer: {}\n", one_line(error.what())));
     return indexer::kExitFailed;
   }
 }

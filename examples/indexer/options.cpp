@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include "output.h"
 #include "user_error.h"
 
 #include <fmt/format.h>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <sstream>
 #include <system_error>
 #include <thread>
 
@@ -44,6 +46,11 @@ std::chrono::milliseconds checked_drain(double seconds) {
     throw UserError(fmt::format("--drain must be 0 to {} seconds, and is {}", kMaxDrainSeconds, seconds));
   }
   return std::chrono::milliseconds(std::llround(seconds * 1000));
+}
+
+void check_database(const fs::path& path) {
+  // To SQLite no name is a database that is gone when it is closed.
+  if (path.empty()) throw UserError("--db is empty; it must name the file that holds the index");
 }
 
 void check_embedder(const std::string& name) {
@@ -98,12 +105,19 @@ int run_command_line(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
-    return app.exit(help);
+    std::ostringstream text;
+    const int exit_code = app.exit(help, text, text);
+    print_result(text.str());
+    return exit_code;
   } catch (const CLI::ParseError& error) {
     throw UserError(error.what());
   }
 
   if (index_command->parsed()) {
+    if (index.directory.empty()) {
+      throw UserError("DIR is empty; it must name the directory to index ('.' is the current one)");
+    }
+    check_database(index.database);
     index.workers = checked_workers(workers);
     index.drain = checked_drain(drain);
     check_embedder(index.embedder);
@@ -114,10 +128,12 @@ int run_command_line(int argc, char** argv) {
     return run_index(index);
   }
   if (search_command->parsed()) {
+    check_database(search.database);
     if (top < 1) throw UserError(fmt::format("--top must be at least 1, and is {}", top));
     search.top = static_cast<std::size_t>(top);
     return run_search(search);
   }
+  check_database(verify.database);
   return run_verify(verify);
 }
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <stdexcept>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -65,22 +67,43 @@ Pipeline::Pipeline(const interpool::Submitter& executor, Store& store, PipelineI
       batches_(kWaitingPerWorker * input_.workers, input_.workers),
       embedded_(kWaitingPerWorker * input_.workers, input_.workers) {
   threads_.reserve(2 * input_.workers + 2);
-  threads_.emplace_back([this] { guard(&Pipeline::walk_stage); });
-  for (std::size_t i = 0; i < input_.workers; ++i) {
-    threads_.emplace_back([this] { guard(&Pipeline::chunk_stage); });
-    threads_.emplace_back([this] { guard(&Pipeline::embed_stage); });
+  // The walk last: until it runs, the others do nothing but wait, and so they can be taken back.
+  std::size_t chunkers = 0;
+  std::size_t embedders = 0;
+  try {
+    threads_.emplace_back([this] {
+      guard(&Pipeline::store_stage);
+      // The store receives until everybody before it has closed, so now there is nobody left to wait for.
+      finished_.store(true);
+      on_finished_();
+    });
+    for (; embedders < input_.workers; ++embedders) {
+      threads_.emplace_back([this] { guard(&Pipeline::embed_stage); });
+    }
+    for (; chunkers < input_.workers; ++chunkers) {
+      threads_.emplace_back([this] { guard(&Pipeline::chunk_stage); });
+    }
+    threads_.emplace_back([this] { guard(&Pipeline::walk_stage); });
+  } catch (const std::system_error& error) {
+    const std::string why =
+        fmt::format("only {} of {} threads could be started: {}; fewer --workers need fewer threads",
+                    threads_.size(), 2 * input_.workers + 2, error.what());
+    // In place of those who are not there, so that those who are see their streams end.
+    files_.close();
+    for (; chunkers < input_.workers; ++chunkers) batches_.close();
+    for (; embedders < input_.workers; ++embedders) embedded_.close();
+    join_threads();
+    throw std::runtime_error(why);
   }
-  threads_.emplace_back([this] {
-    guard(&Pipeline::store_stage);
-    // The store receives until everybody before it has closed, so now there is nobody left to wait for.
-    finished_.store(true);
-    on_finished_();
-  });
 }
 
 Pipeline::~Pipeline() {
   stop_walking();
   cancel();
+  join_threads();
+}
+
+void Pipeline::join_threads() {
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
@@ -104,13 +127,12 @@ void Pipeline::cancel() {
 }
 
 PipelineReport Pipeline::join() {
-  for (std::thread& thread : threads_) {
-    if (thread.joinable()) thread.join();
-  }
+  join_threads();
   PipelineReport report = stored_;
   report.unchanged = walked_.unchanged;
   report.failed = failed_.load();
   report.left = counts_.found.load() - counts_.done.load();
+  report.walked = walked_.complete;
   report.mismatches = mismatches();
   const std::lock_guard lock(error_mutex_);
   report.error = error_;

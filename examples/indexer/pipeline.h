@@ -41,6 +41,7 @@ struct PipelineReport {
   std::uint64_t unparsed = 0;
   std::uint64_t failed = 0;  ///< Could not be read; said on stderr, with their paths.
   std::uint64_t left = 0;    ///< Found and not done, since the pipeline was stopped.
+  bool walked = false;       ///< The walk came to its end; if not, there may be more left than it found.
   std::uint64_t chunks = 0;
   std::uint64_t vectors = 0;
   std::uint64_t failed_embeddings = 0;
@@ -71,8 +72,9 @@ struct PipelineInput {
 /// Thread safety: one thread makes, asks and destroys it.
 class Pipeline {
  public:
-  /// Starts the threads. `finished` is called once, on one of them, when there is nothing more to wait for;
-  /// `progress` gets the messages about files that failed.
+  /// Starts the threads; throws std::runtime_error when there cannot be so many. `finished` is called once,
+  /// on one of them, when there is nothing more to wait for; `progress` gets the messages about files that
+  /// failed.
   Pipeline(const interpool::Submitter& executor, Store& store, PipelineInput input, ProgressCounts& counts,
            Progress& progress, std::function<void()> finished);
   Pipeline(const Pipeline&) = delete;
@@ -93,6 +95,7 @@ class Pipeline {
   PipelineReport join();
 
  private:
+  void join_threads();
   void walk_stage();
   void chunk_stage();
   void embed_stage();

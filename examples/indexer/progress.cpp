@@ -1,11 +1,12 @@
 #include "progress.h"
 
+#include "output.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <cstdio>
 
 #include <unistd.h>
 
@@ -61,10 +62,10 @@ void Progress::update() {
   if (quiet_) return;
   const std::lock_guard lock(mutex_);
   if (terminal_) {
-    fmt::print(stderr, "\r{}\x1b[K", bar());
+    print_message(fmt::format("\r{}\x1b[K", bar()));
     bar_shown_ = true;
   } else if (counts_.found.load() > 0) {
-    fmt::print(stderr, "{}\n", line());
+    print_message(line() + "\n");
   }
 }
 
@@ -73,7 +74,7 @@ void Progress::message(std::string_view line) {
   std::replace(text.begin(), text.end(), '\n', ' ');  // a path may hold one, and an error's text
   const std::lock_guard lock(mutex_);
   clear_bar();
-  fmt::print(stderr, "{}\n", text);
+  print_message(text + "\n");
 }
 
 void Progress::finish() {
@@ -82,7 +83,7 @@ void Progress::finish() {
 }
 
 void Progress::clear_bar() {
-  if (bar_shown_) fmt::print(stderr, "\r\x1b[K");
+  if (bar_shown_) print_message("\r\x1b[K");
   bar_shown_ = false;
 }
 

@@ -2,6 +2,7 @@
 
 #include "database.h"
 #include "options.h"
+#include "output.h"
 #include "python_tasks.h"
 #include "user_error.h"
 
@@ -12,8 +13,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstdio>
 #include <cstring>
+#include <string>
 #include <string_view>
 
 namespace indexer {
@@ -32,14 +33,16 @@ std::vector<float> to_floats(const interpool::Bytes& bytes) {
 
 std::string_view first_line(std::string_view text) { return text.substr(0, text.find('\n')); }
 
-void print(const std::vector<Hit>& hits) {
+std::string to_text(const std::vector<Hit>& hits) {
+  std::string text;
   for (const Hit& hit : hits) {
-    fmt::print("{}:{}-{}  {:.3f}  {}\n", hit.path, hit.first_line, hit.last_line, hit.score,
-               first_line(hit.text));
+    text += fmt::format("{}:{}-{}  {:.3f}  {}\n", hit.path, hit.first_line, hit.last_line, hit.score,
+                        first_line(hit.text));
   }
+  return text;
 }
 
-void print_json(const std::string& query, const std::vector<Hit>& hits) {
+std::string to_json(const std::string& query, const std::vector<Hit>& hits) {
   auto list = nlohmann::ordered_json::array();
   for (const Hit& hit : hits) {
     list.push_back({{"path", hit.path},
@@ -51,7 +54,7 @@ void print_json(const std::string& query, const std::vector<Hit>& hits) {
   }
   const nlohmann::ordered_json result = {{"query", query}, {"hits", std::move(list)}};
   // The query comes from the command line, which may be any bytes.
-  fmt::print("{}\n", result.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  return result.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace
@@ -76,11 +79,11 @@ int run_search(const SearchOptions& options) {
 
   const std::vector<Hit> hits = database->search(query, options.top);
   if (options.json) {
-    print_json(options.query, hits);
+    print_result(to_json(options.query, hits));
   } else if (hits.empty()) {
-    fmt::print(stderr, "the index is empty\n");
+    print_message("the index is empty\n");
   } else {
-    print(hits);
+    print_result(to_text(hits));
   }
   return kExitOk;
 }

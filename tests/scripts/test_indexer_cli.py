@@ -5,6 +5,8 @@ import json
 import os
 import pty
 import random
+import re
+import resource
 import shutil
 import signal
 import struct
@@ -58,6 +60,12 @@ def running():
     open(os.path.join(os.path.dirname(__file__), "running"), "w").close()
 
 def describe():
+    # Before the indexer is ready, and until somebody lets it go on.
+    hold = os.path.join(os.path.dirname(__file__), "hold")
+    if os.path.exists(hold):
+        running()
+    while os.path.exists(hold):
+        time.sleep(0.01)
     return "hashing", 384
 
 def chunk(path):
@@ -134,6 +142,14 @@ class IndexerTest(unittest.TestCase):
         self.assertIn(says, done.stderr)
 
 
+    def assert_refused_at_last(self, *args, says, **options):
+        """As above, and the indexer may have begun to work."""
+        done = self.run_indexer(*args, **options)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn(says, done.stderr.splitlines()[-1])
+        return done
+
+
 class BadInput(IndexerTest):
     def test_no_command(self):
         self.assert_refused(says="subcommand")
@@ -148,6 +164,14 @@ class BadInput(IndexerTest):
 
     def test_directory_is_a_file(self):
         self.assert_refused("index", self.write("a.py"), "--db", self.db, says="is not a directory")
+
+    def test_empty_directory(self):
+        self.assert_refused("index", "", "--db", self.db, says="DIR is empty")
+        self.assertFalse(os.path.exists(self.db))
+
+    def test_empty_database(self):
+        for command in (["index", self.tree], ["search", "x"], ["verify"]):
+            self.assert_refused(*command, "--db", "", says="--db is empty; it must name the file")
 
     def test_workers(self):
         for workers in ("0", "-1", "257", "many"):
@@ -170,6 +194,12 @@ class BadInput(IndexerTest):
             file.write("Dear diary, today I was not a database.\n" * 100)
         for command in (["index", self.tree], ["search", "x"], ["verify"]):
             self.assert_refused(*command, "--db", self.db, says="is not an index")
+
+    def test_database_has_other_columns(self):
+        self.index()
+        self.sql("ALTER TABLE files RENAME COLUMN path TO name")
+        for command in (["index", self.tree], ["verify"]):
+            self.assert_refused_at_last(*command, "--db", self.db, says=f"{self.db} cannot be used as an index")
 
     def test_database_is_another_one(self):
         self.sql("CREATE TABLE customers(name TEXT)")
@@ -405,6 +435,18 @@ class Indexing(IndexerTest):
         self.index("--workers", "5")
         self.assertEqual(rows(self.db), one)
 
+    def test_database_is_a_file_whatever_its_name(self):
+        self.write("a.py")
+        for name in (":memory:", "file:memory?mode=memory", "file:index.db", "-"):
+            with self.subTest(name):
+                done = self.run_indexer("index", self.tree, f"--db={name}", "--json", cwd=self.temporary)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertIn(name, os.listdir(self.temporary))
+                done = self.run_indexer("verify", f"--db={name}", "--json", cwd=self.temporary)
+                self.assertEqual(json.loads(done.stdout)["files"], 1)
+                done = self.run_indexer("search", "circle", f"--db={name}", cwd=self.temporary)
+                self.assertIn("Circle", done.stdout)
+
     def test_null_store_stores_nothing(self):
         self.write("a.py")
         report = self.index("--store", "null")
@@ -455,10 +497,140 @@ class Faults(IndexerTest):
         self.sql("DROP TRIGGER full")
         self.assertEqual(self.verified()["files"], 100)
 
+    def damage(self, table):
+        """Overwrites the page that a table begins with."""
+        (((page,),), ((size,),)) = self.sql(
+            f"SELECT rootpage FROM sqlite_master WHERE name = '{table}'", "PRAGMA page_size"
+        )
+        with open(self.db, "r+b") as file:
+            file.seek((page - 1) * size)
+            file.write(b"\xee" * size)
+
+    def test_damaged_database_is_named_with_what_to_do(self):
+        for table in ("meta", "files", "chunks", "vectors"):
+            with self.subTest(table):
+                self.db = os.path.join(self.temporary, f"{table}.db")
+                self.write("a.py")
+                self.index()
+                self.write("a.py", SHAPES + "AGAIN = 1\n")
+                self.damage(table)
+                for command in (["index", self.tree], ["search", "circle"], ["verify"]):
+                    done = self.assert_refused_at_last(
+                        *command, "--db", self.db, says=f"{self.db} is damaged (database disk image is malformed)"
+                    )
+                    self.assertIn("delete it and index again", done.stderr)
+                os.unlink(self.db)
+                self.assertEqual(self.index()["files"], 1)
+
+    def test_truncated_database_is_named_with_what_to_do(self):
+        self.write("a.py")
+        self.index()
+        os.truncate(self.db, 5000)
+        for command in (["index", self.tree], ["search", "circle"], ["verify"]):
+            self.assert_refused_at_last(*command, "--db", self.db, says=f"{self.db} is damaged")
+
+    def test_database_that_cannot_grow_is_named_with_what_to_do(self):
+        for number in range(100):
+            self.write(f"m{number}.py")
+        # A limit on the size of files stands for a disk that fails; Python ignores the signal that comes with it.
+        done = subprocess.run(
+            ["sh", "-c", 'ulimit -f 100; exec "$0" "$@"', INDEXER, "index", self.tree, "--db", self.db, "--json"],
+            capture_output=True,
+            text=True,
+            restore_signals=False,
+            timeout=HANG,
+            check=False,
+        )
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertEqual(json.loads(done.stdout)["exit_code"], 2)
+        self.assertIn(f"error: {self.db} cannot be read or written: disk I/O error; check the disk", done.stderr)
+        done = self.index()
+        self.assertEqual(done["files"] + done["unchanged"], 100)
+        self.verified()
+
+    def test_full_disk_is_named_with_what_to_do(self):
+        for number in range(100):
+            self.write(f"m{number}.py")
+        disk = os.path.join(self.temporary, "disk")
+        os.mkdir(disk)
+        mounted = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=256k none "$0" && exec "$@"', disk]
+        if not shutil.which("unshare") or subprocess.run([*mounted, "true"], capture_output=True, check=False).returncode:
+            self.skipTest("no disk of its own can be had here")
+        self.db = os.path.join(disk, "index.db")
+        done = subprocess.run(
+            [*mounted, INDEXER, "index", self.tree, "--db", self.db, "--json"],
+            capture_output=True,
+            text=True,
+            timeout=HANG,
+            check=False,
+        )
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertEqual(json.loads(done.stdout)["exit_code"], 2)
+        self.assertIn(f"error: {self.db} cannot grow: database or disk is full; make room", done.stderr)
+
     def test_missing_python_part_is_an_error(self):
         done = self.run_indexer("index", self.tree, "--db", self.db, "--python-dir", self.temporary)
         self.assertEqual(done.returncode, 1)
         self.assertIn(self.temporary, done.stderr)
+
+
+class Unwritable(IndexerTest):
+    """stdout and stderr that are closed, or on a full disk."""
+
+    def shell(self, command, *args):
+        """Runs the indexer through a shell, which can redirect; `command` does it."""
+        return subprocess.run(
+            ["sh", "-c", command, "sh", INDEXER, *args], capture_output=True, text=True, timeout=HANG, check=False
+        )
+
+    def redirections(self, descriptor):
+        yield f'exec "$@" {descriptor}>&-'
+        if os.path.exists("/dev/full"):
+            yield f'exec "$@" {descriptor}>/dev/full'
+
+    def test_lost_result_is_an_error(self):
+        self.write("a.py")
+        self.index()
+        for redirection in self.redirections(1):
+            for args in (
+                ["index", self.tree, "--db", self.db],
+                ["index", self.tree, "--db", self.db, "--json"],
+                ["verify", "--db", self.db],
+                ["verify", "--db", self.db, "--json"],
+                ["search", "circle", "--db", self.db],
+                ["search", "circle", "--db", self.db, "--json"],
+                ["--help"],
+                ["index", "--help"],
+            ):
+                with self.subTest(redirection=redirection, args=args):
+                    done = self.shell(redirection, *args)
+                    self.assertEqual(done.returncode, 1, done.stderr)
+                    self.assertIn("the result cannot be written to stdout: ", done.stderr)
+        self.verified()
+
+    def test_without_a_result_nothing_is_lost(self):
+        self.write("a.py")
+        for redirection in self.redirections(1):
+            done = self.shell(redirection, "index", self.tree, "--db", self.db, "--quiet")
+            self.assertEqual((done.returncode, done.stderr), (0, "ready\n"))
+
+    def test_lost_messages_change_nothing_else(self):
+        for redirection in self.redirections(2):
+            with self.subTest(redirection):
+                os.symlink("nowhere", os.path.join(self.tree, "dangling.py"))
+                self.write("a.py")
+                done = self.shell(redirection, "index", self.tree, "--db", self.db, "--json")
+                self.assertEqual(done.returncode, 0)
+                self.assertEqual(json.loads(done.stdout)["failed"], 1)
+                self.assertEqual(self.shell(redirection, "index", self.tree, "--no-such-option").returncode, 2)
+                self.assertEqual(
+                    self.shell(redirection, "index", self.tree, "--db", self.db, "--python-dir", "/").returncode, 1
+                )
+                self.assertEqual(self.shell(redirection, "verify", "--db", self.db).stdout.count("\n"), 2)
+                os.unlink(os.path.join(self.tree, "dangling.py"))
+        done = self.shell('exec "$@" >&- 2>&- <&-', "index", self.tree, "--db", self.db, "--json")
+        self.assertEqual(done.returncode, 1)
+        self.verified()
 
 
 class Verifying(IndexerTest):
@@ -555,8 +727,21 @@ class Interrupted(IndexerTest):
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.stderr.close)
         self.stderr = []
-        self.wait_for(process, wait_for)
+        if wait_for:
+            self.wait_for(process, wait_for)
         return process
+
+    def start_held(self, *args):
+        """An indexer that has begun, and is not ready before let_go()."""
+        tasks = self.faulty_tasks()
+        with open(os.path.join(self.temporary, "faulty", "hold"), "wb"):
+            pass
+        process = self.start(*args, *tasks, wait_for=None)
+        self.wait_until_running()
+        return process
+
+    def let_go(self):
+        os.remove(os.path.join(self.temporary, "faulty", "hold"))
 
     def wait_for(self, process, start):
         """Reads messages until one begins like this."""
@@ -660,10 +845,53 @@ class Interrupted(IndexerTest):
 
     def test_signal_before_ready_is_not_lost(self):
         self.slow_files()
-        process = self.start("--workers", "1", *self.faulty_tasks())
-        # The process blocks the signals first of all, so this is the same as one that came a little earlier.
+        process = self.start_held("--workers", "1")
         process.send_signal(signal.SIGTERM)
-        self.assertEqual(self.end(process)[0], 143)
+        self.let_go()
+        returned, report = self.end(process)
+        self.assertEqual((returned, report["exit_code"]), (143, 143))
+        self.assertLess(report["files"], 20)
+
+    def test_what_is_left_is_at_least_what_was_found(self):
+        count = 3000  # enough that the walk is hardly ever over when it is stopped
+        for number in range(count):
+            self.write(f"m{number}.py", "")
+        for _ in range(20):
+            process = self.start_held("--workers", "1")
+            process.send_signal(signal.SIGTERM)
+            self.let_go()
+            self.wait_for(process, "stopped by SIGTERM")
+            said = self.stderr[-1]
+            returned, report = self.end(process)
+            self.assertEqual(returned, 143)
+            not_done = count - report["files"] - report["unchanged"] - report["failed"]
+            at_least = re.fullmatch(
+                r"stopped by SIGTERM before all files were found: at least (\d+) files left for the next run\n", said
+            )
+            if at_least:
+                self.assertLessEqual(int(at_least[1]), not_done)
+                return
+            self.assertEqual(said, f"stopped by SIGTERM: {not_done} files left for the next run\n")
+        self.fail("the walk was over each time")
+
+    @unittest.skipUnless(hasattr(resource, "prlimit"), "the system cannot limit another process")
+    def test_threads_that_cannot_be_started_are_an_error(self):
+        self.write("a.py")
+        process = self.start_held("--workers", "16")
+        with open(f"/proc/{process.pid}/statm", encoding="ascii") as file:
+            size = int(file.read().split()[0]) * resource.getpagesize()
+        if size > 1 << 40:
+            self.let_go()
+            self.end(process)
+            self.skipTest("a sanitizer, which has reserved terabytes and cannot do with less")
+        # The executor has its threads. Some of the pipeline's 34 find room for their stacks, and not all.
+        limit = size + (24 << 20)
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (limit, limit))
+        self.let_go()
+        self.wait_for(process, "indexer: only ")
+        self.assertRegex(self.stderr[-1], r"^indexer: only \d+ of 34 threads could be started: .*fewer --workers")
+        self.assertEqual(self.end(process), (1, None))
+        self.verified()
 
     def test_killed_index_is_consistent_and_is_completed(self):
         for number in range(150):
