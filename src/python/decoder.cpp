@@ -94,14 +94,16 @@ double PythonDecoder::get_float() {
   if (PyFloat_Check(object_) != 0) return PyFloat_AS_DOUBLE(object_);
   if (PyLong_Check(object_) != 0) {
     const double value = PyLong_AsDouble(object_);
-    const bool overflow = value == -1.0 && PyErr_Occurred() != nullptr;
-    if (overflow) PyErr_Clear();
-    const Object back = Object::take(overflow ? nullptr : PyLong_FromDouble(value));
-    if (!overflow && !back) fail_raised();
+    constexpr const char* kNotExact = "an int that is not exactly a double";
+    if (value == -1.0 && PyErr_Occurred() != nullptr) {
+      PyErr_Clear();  // it is too large
+      fail(kNotExact);
+    }
+    const Object back = Object::take(PyLong_FromDouble(value));
+    if (!back) fail_raised();
     // int's own comparison: a subclass may have another opinion of what is equal.
-    const Object same =
-        Object::take(overflow ? nullptr : PyLong_Type.tp_richcompare(back.get(), object_, Py_EQ));
-    if (same.get() != Py_True) fail("an int that is not exactly a double");
+    const Object same = Object::take(PyLong_Type.tp_richcompare(back.get(), object_, Py_EQ));
+    if (same.get() != Py_True) fail(kNotExact);
     return value;
   }
   // numpy's scalars, for one, are floats that are not PyFloats.

@@ -24,7 +24,7 @@ Clock::time_point deadline_of(const CallOptions& options) {
 
 /// Destroys the work of a task that was never queued.
 Failure refuse(TaskBase& task, Failure failure) noexcept {
-  if (task.begin_settling(TaskBase::kQueued)) task.drop_work();
+  task.drop_unqueued();
   return failure;
 }
 
@@ -105,8 +105,6 @@ ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions
                                                                           .admission = &admission_},
                                                       groups_[first_pooled + group]));
   }
-  const std::size_t takers = pinned_share ? options_.pinned_workers : options_.pooled.threads;
-  if (takers == 1) only_worker_ = workers_.back().get();
 }
 
 ExecutorCore::~ExecutorCore() = default;
@@ -205,7 +203,7 @@ Failure ExecutorCore::enqueue(Address address, const CallOptions& options, TaskR
                                context(*task)));
     }
     const WorkerThread* worker = WorkerThread::current();
-    if ((worker != nullptr && worker->takes_alone_from(target)) || in_own_task()) {
+    if ((worker != nullptr && worker == target.only_worker()) || in_own_task()) {
       return refuse(
           *task, std::make_shared<const DeadlockError>(
                      "a task that submits to its own executor would wait for room that it keeps others from "
@@ -236,7 +234,7 @@ void ExecutorCore::execute(Work work) {
     admission_.leave();
   }
   // It is closed. That destroys the work, which settles what is behind it.
-  if (task->begin_settling(TaskBase::kQueued)) task->drop_work();
+  task->drop_unqueued();
 }
 
 void ExecutorCore::forget_deadline(TaskBase& task) noexcept {

@@ -100,7 +100,7 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   /// cannot wait for the executor.
   [[nodiscard]] bool in_own_task() const noexcept;
   /// The worker that alone takes unaddressed tasks, or null.
-  [[nodiscard]] const WorkerThread* only_worker() const noexcept { return only_worker_; }
+  [[nodiscard]] const WorkerThread* only_worker() const noexcept { return shared_->only_worker(); }
 
   [[nodiscard]] TaskCounts counts() const noexcept;
   /// How many of its interpreters exist.
@@ -131,7 +131,6 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   std::unique_ptr<TaskQueue> shared_;
   std::vector<std::shared_ptr<InterpreterGroup>> groups_;
   std::vector<std::shared_ptr<WorkerThread>> workers_;  // pinned first, then pooled
-  const WorkerThread* only_worker_ = nullptr;
 
   // Self-synchronised.
   alignas(64) Admission admission_;  // written by submitters with each task

@@ -43,6 +43,11 @@ class TaskQueue {
   /// which have yet to start do not all come running for one task. `group` counts from 0 without gaps.
   Seat add_seat(const WorkerThread& worker, Parker& parker, std::size_t group)
       INTERPOOL_EXCLUDES(inbox_mutex_, outbox_mutex_);
+  /// The worker that takes all the tasks, if there is just one; else null.
+  [[nodiscard]] const WorkerThread* only_worker() noexcept INTERPOOL_EXCLUDES(inbox_mutex_) {
+    const MutexLock lock(inbox_mutex_);
+    return only_seated();
+  }
 
   // --- submitters ------------------------------------------------------------------------------
 
@@ -123,6 +128,9 @@ class TaskQueue {
     RoomWaiter* next = nullptr;
   };
 
+  [[nodiscard]] const WorkerThread* only_seated() const noexcept INTERPOOL_REQUIRES(inbox_mutex_) {
+    return seats_.size() == 1 ? seats_.front().worker : nullptr;
+  }
   static void append(List& list, TaskBase& task) noexcept;
   void unlink(TaskBase& task) noexcept INTERPOOL_REQUIRES(outbox_mutex_, inbox_mutex_);
   /// Wakes whom the waiting tasks need. Returns one to be unparked by the caller, after unlocking.

@@ -65,8 +65,6 @@ class WorkerThread {
   TaskRef<TaskBase> running() noexcept;
 
   [[nodiscard]] TaskQueue& own_queue() noexcept { return *own_; }
-  /// Whether no other worker takes tasks from the queue.
-  [[nodiscard]] bool takes_alone_from(const TaskQueue& queue) const noexcept { return &queue == own_.get(); }
   [[nodiscard]] bool has_own_queue() const noexcept { return own_ != nullptr; }
   [[nodiscard]] Lane lane() const noexcept { return setup_.lane; }
   [[nodiscard]] std::size_t index() const noexcept { return setup_.index; }

@@ -246,20 +246,14 @@ TEST(EndScenario, AStuckHomeThreadDoesNotKeepPythonFromItsEnd) {
 SCENARIO(stuck_destructor_of_a_late_task) {
   Runtime python;
   SubinterpreterExecutor pool(python, {.name = "late", .pooled = {.threads = 1}});
-  Event release;
-  Event started;
-  auto busy = pool.submit([&] {
-    started.set();
-    release.wait();
-  });
-  started.wait();
+  BusyTask busy(pool);
   Event dying;
   auto late = pool.with({.timeout = 1ms}).submit([stuck = AtDeath([&] {
                                                     dying.set();
                                                     for (;;) pause();
                                                   })] {});
   dying.wait();
-  release.set();
+  busy.release();
   const StopReport report = python.stop(100ms);
   REQUIRE(!report.clean);
   REQUIRE(mentions(report, "1 tasks had not settled"));
@@ -276,13 +270,7 @@ TEST(EndScenario, ADestructorThatDoesNotReturnDelaysTheEndByItsBoundOnly) {
 SCENARIO(stop_in_a_destructor_of_a_late_task) {
   Runtime python;
   SubinterpreterExecutor pool(python, {.pooled = {.threads = 1}});
-  Event release;
-  Event started;
-  auto busy = pool.submit([&] {
-    started.set();
-    release.wait();
-  });
-  started.wait();
+  BusyTask busy(pool);
   Event stopped;
   auto late = pool.with({.timeout = 1ms}).submit([stops = AtDeath([&] {
                                                     REQUIRE(!python.stop(50ms).clean);
@@ -290,9 +278,9 @@ SCENARIO(stop_in_a_destructor_of_a_late_task) {
                                                   })] {});
   stopped.wait();
   REQUIRE_THROWS(get(late), TimeoutError);
-  REQUIRE_THROWS(get(busy), AbandonedError);
+  REQUIRE_THROWS(get(busy.future()), AbandonedError);
   REQUIRE(!python.stop(kPatience).clean);
-  release.set();
+  busy.release();
   _exit(12);
 }
 TEST(EndScenario, StopMayBeCalledByADestructorOfATaskThatIsTooLate) {
@@ -352,29 +340,20 @@ SCENARIO(executors_that_end_together) {
   Runtime python;
   SubinterpreterExecutor first(python, {.pooled = {.threads = 1}});
   SubinterpreterExecutor second(python, {.pooled = {.threads = 1}});
-  Event release;
-  const auto keep_busy = [&](const Submitter& pool) {
-    auto started = std::make_shared<Event>();
-    auto busy = pool.submit([started, &release] {
-      started->set();
-      release.wait();
-    });
-    started->wait();
-    return busy;
-  };
-  auto of_first = keep_busy(first);
-  auto of_second = keep_busy(second);
+  BusyTask of_first(first);
+  BusyTask of_second(second);
   auto queued = second.submit([] {});
   // The first one's task ends after the second one's queue has been cancelled.
   std::thread releaser([&] {
     queued.wait();
-    release.set();
+    of_first.release();
+    of_second.release();
   });
   REQUIRE(python.stop(kPatience).clean);
   releaser.join();
   REQUIRE_THROWS(queued.get(), CancelledError);
-  of_first.get();
-  of_second.get();
+  of_first.future().get();
+  of_second.future().get();
   return 0;
 }
 TEST(EndScenario, ExecutorsAreStoppedSideBySide) {

@@ -533,14 +533,8 @@ class Faults(IndexerTest):
         for number in range(100):
             self.write(f"m{number}.py")
         # A limit on the size of files stands for a disk that fails; Python ignores the signal that comes with it.
-        done = subprocess.run(
-            ["sh", "-c", 'ulimit -f 100; exec "$0" "$@"', INDEXER, "index", self.tree, "--db", self.db, "--json"],
-            capture_output=True,
-            text=True,
-            restore_signals=False,
-            timeout=HANG,
-            check=False,
-        )
+        limited = ["sh", "-c", 'ulimit -f 100; exec "$0" "$@"', INDEXER]
+        done = indexer_support.run(*limited, "index", self.tree, "--db", self.db, "--json", restore_signals=False)
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertEqual(json.loads(done.stdout)["exit_code"], 2)
         self.assertIn(f"error: {self.db} cannot be read or written: disk I/O error; check the disk", done.stderr)
@@ -559,13 +553,7 @@ class Faults(IndexerTest):
         except (OSError, subprocess.CalledProcessError):
             self.skipTest("no disk of its own can be had here")
         self.db = os.path.join(disk, "index.db")
-        done = subprocess.run(
-            [*mounted, INDEXER, "index", self.tree, "--db", self.db, "--json"],
-            capture_output=True,
-            text=True,
-            timeout=HANG,
-            check=False,
-        )
+        done = indexer_support.run(*mounted, INDEXER, "index", self.tree, "--db", self.db, "--json")
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertEqual(json.loads(done.stdout)["exit_code"], 2)
         self.assertIn(f"error: {self.db} cannot grow: database or disk is full; make room", done.stderr)

@@ -31,6 +31,15 @@ class WithWorkers : public testing::TestWithParam<ExecutorOptions> {
   }
   static ExecutorOptions options() { return GetParam(); }
   static std::size_t workers() { return GetParam().pinned_workers + GetParam().pooled.threads; }
+  /// A task for each interpreter: pinned ones by address, pooled ones as they come.
+  static std::vector<std::unique_ptr<BusyTask>> keep_busy(const SubinterpreterExecutor& pool) {
+    std::vector<std::unique_ptr<BusyTask>> busy;
+    for (std::size_t i = 0; i < options().pinned_workers; ++i)
+      busy.push_back(std::make_unique<BusyTask>(pool.pinned(i)));
+    for (std::size_t i = 0; i < options().pooled.interpreters; ++i)
+      busy.push_back(std::make_unique<BusyTask>(pool));
+    return busy;
+  }
 };
 
 void expect_balance(const ExecutorReport& report) {
@@ -82,12 +91,7 @@ TEST_P(WithWorkers, StopDrainsFirst) {
 
 TEST_P(WithWorkers, StopCancelsWhatIsQueuedAndWaitsForWhatRuns) {
   SubinterpreterExecutor pool(runtime(), options());
-  std::vector<std::unique_ptr<BusyTask>> busy;
-  // Each interpreter is kept busy: pinned ones by address, pooled ones as they come.
-  for (std::size_t i = 0; i < options().pinned_workers; ++i)
-    busy.push_back(std::make_unique<BusyTask>(pool.pinned(i)));
-  for (std::size_t i = 0; i < options().pooled.interpreters; ++i)
-    busy.push_back(std::make_unique<BusyTask>(pool));
+  const auto busy = keep_busy(pool);
   auto queued = pool.with({.name = "queued"}).submit([] {});
   std::thread releaser([&] {
     queued.wait();
@@ -214,11 +218,7 @@ TEST_P(WithWorkers, ADestructorIsBoundedByItsOption) {
 
 TEST_P(WithWorkers, CancelQueuedTakesWhatHasNotStarted) {
   SubinterpreterExecutor pool(runtime(), options());
-  std::vector<std::unique_ptr<BusyTask>> busy;
-  for (std::size_t i = 0; i < options().pinned_workers; ++i)
-    busy.push_back(std::make_unique<BusyTask>(pool.pinned(i)));
-  for (std::size_t i = 0; i < options().pooled.interpreters; ++i)
-    busy.push_back(std::make_unique<BusyTask>(pool));
+  const auto busy = keep_busy(pool);
   BusyTask main(pool.main());
   std::vector<Future<int>> queued;
   for (int i = 0; i < 3; ++i) queued.push_back(pool.call<int>("builtins:abs", -i));
@@ -280,11 +280,7 @@ TEST_P(WithWorkers, ASecondStopIsBoundedByItsOwnTime) {
 TEST_P(WithWorkers, StopInADestructorThatStopRunsReturnsAtOnce) {
   std::optional<ExecutorReport> inner;
   SubinterpreterExecutor pool(runtime(), options());
-  std::vector<std::unique_ptr<BusyTask>> busy;
-  for (std::size_t i = 0; i < options().pinned_workers; ++i)
-    busy.push_back(std::make_unique<BusyTask>(pool.pinned(i)));
-  for (std::size_t i = 0; i < options().pooled.interpreters; ++i)
-    busy.push_back(std::make_unique<BusyTask>(pool));
+  const auto busy = keep_busy(pool);
   auto queued = pool.submit([again = AtDeath([&] { inner = pool.stop({.timeout = kPatience}); })] {});
   std::thread releaser([&] {
     queued.wait();

@@ -17,7 +17,7 @@ class UnsubmittedTasks {
   UnsubmittedTasks() = default;
   ~UnsubmittedTasks() {
     for (const auto& task : tasks_) {
-      if (task && task->begin_settling(TaskBase::kQueued)) task->drop_work();
+      if (task) task->drop_unqueued();
     }
   }
   UnsubmittedTasks(const UnsubmittedTasks&) = delete;
@@ -73,8 +73,7 @@ class MapTask final : public TaskState<std::vector<R>> {
       part_done();
       this->release();
       for (std::size_t i = next + 1; i < parts_.size(); ++i) {
-        TaskState<R>& task = *parts_[i].task;
-        if (task.begin_settling(TaskBase::kQueued)) task.drop_work();
+        parts_[i].task->drop_unqueued();
         part_done();
       }
       cancel_parts();

@@ -129,6 +129,10 @@ class INTERPOOL_API TaskBase {
   /// Destroys the callable and the arguments of a task; done by whoever claimed it, or took it from
   /// `queued` to `settling`.
   virtual void drop_work() noexcept = 0;
+  /// Destroys the work of a task that was never queued, unless somebody has cancelled it.
+  void drop_unqueued() noexcept {
+    if (begin_settling(kQueued)) drop_work();
+  }
   /// Publishes what run() produced. False when a third party settled the task meanwhile; then a value has
   /// to be dropped.
   bool settle_run(Failure&& failure) noexcept {
