@@ -9,10 +9,29 @@
 #include "runtime/fork_guard.h"
 #include "runtime/worker_thread.h"
 
+#include <algorithm>
 #include <typeinfo>
 #include <utility>
 
 namespace interpool::detail {
+
+namespace {
+
+/// How many results this thread has found ready since it last had to wait for one.
+thread_local unsigned ready_since_wait = 0;
+
+/// Does not look at the task for a while. Whoever follows a busy worker through its results would take the
+/// cache line of each task from it while it still works on that. A round trip takes longer than the shortest
+/// pause anyway; it grows with the results that were ready, which shows that the worker is well ahead of
+/// whoever waits.
+void look_away() noexcept {
+  constexpr unsigned kPauses = 8;  // about 200 ns
+  constexpr unsigned kMostResults = 31;
+  const unsigned pauses = kPauses * (1 + std::min(std::exchange(ready_since_wait, 0), kMostResults));
+  for (unsigned i = 0; i < pauses; ++i) spin_pause();
+}
+
+}  // namespace
 
 TaskBase::~TaskBase() = default;
 
@@ -25,8 +44,14 @@ const std::string& TaskBase::default_name() const noexcept {
   return none;
 }
 
+bool TaskBase::ready() const noexcept {
+  if (!settled()) return false;
+  ++ready_since_wait;
+  return true;
+}
+
 void TaskBase::wait() {
-  if (settled()) return;
+  if (ready()) return;
   const WorkerThread* worker = WorkerThread::current();
   if (worker != nullptr && needs(*worker)) {
     throw DeadlockError(
@@ -37,17 +62,13 @@ void TaskBase::wait() {
 }
 
 bool TaskBase::wait_until(Clock::time_point deadline) {
-  if (settled()) return true;
+  if (ready()) return true;
   require_not_forked();
   const python::GilRelease no_gil;
-  // Whoever follows a busy worker through its results would take the cache line of each task from it while
-  // it still works on that. Not looking for about 200 ns makes it one in several, and costs a round trip
-  // nothing, which takes longer anyway.
-  if (spin_nanoseconds_ > 0) {
-    constexpr int kQuiet = 8;
-    for (int i = 0; i < kQuiet; ++i) spin_pause();
-  }
-  if (spin_until([this] { return settled(); }, std::chrono::nanoseconds(spin_nanoseconds_))) return true;
+  std::chrono::nanoseconds spin(spin_nanoseconds_);
+  if (deadline != Clock::time_point::max()) spin = std::min(spin, deadline - Clock::now());
+  if (spin > std::chrono::nanoseconds::zero()) look_away();
+  if (spin_until([this] { return settled(); }, spin)) return true;
   for (;;) {
     // acquire: it may have settled by now.
     const std::uint32_t state = state_.fetch_or(kWaiter, std::memory_order_acquire) | kWaiter;

@@ -25,6 +25,19 @@ TaskQueue::Seat TaskQueue::add_seat(const WorkerThread& worker, Parker& parker, 
   return seats_.size() - 1;
 }
 
+namespace {
+
+/// Asks for a task's cache lines, which are its submitter's, so that they arrive while the task before it
+/// runs. To write: it is claimed and settled here.
+void prefetch(const TaskBase& task) noexcept {
+  static_assert(sizeof(TaskBase) > kTaskAlignment && sizeof(TaskBase) <= 2 * kTaskAlignment);
+  const auto* bytes = reinterpret_cast<const std::byte*>(&task);
+  __builtin_prefetch(bytes, 1);
+  __builtin_prefetch(bytes + kTaskAlignment, 1);
+}
+
+}  // namespace
+
 void TaskQueue::append(List& list, TaskBase& task) noexcept {
   task.previous_ = list.last;
   task.next_ = nullptr;
@@ -34,10 +47,12 @@ void TaskQueue::append(List& list, TaskBase& task) noexcept {
 
 void TaskQueue::unlink(TaskBase& task) noexcept {
   // Only the ends of a list say which list it is.
-  if (task.previous_ != nullptr) {
-    task.previous_->next_ = task.next_;
+  if (outbox_.first == &task) {
+    outbox_.first = task.next_;
+  } else if (inbox_.first == &task) {
+    inbox_.first = task.next_;
   } else {
-    (outbox_.first == &task ? outbox_.first : inbox_.first) = task.next_;
+    task.previous_->next_ = task.next_;
   }
   if (task.next_ != nullptr) {
     task.next_->previous_ = task.previous_;
@@ -133,6 +148,7 @@ void TaskQueue::wake_submitters() {
 TaskBase* TaskQueue::take(Seat seat) {
   TaskBase* task = nullptr;
   TaskBase* previous = nullptr;
+  TaskBase* following = nullptr;
   Parker* to_wake = nullptr;
   {
     const MutexLock outbox_lock(outbox_mutex_);
@@ -144,7 +160,8 @@ TaskBase* TaskQueue::take(Seat seat) {
     previous = std::exchange(held_[seat], task);
     if (task != nullptr) {
       outbox_.first = task->next_;
-      (outbox_.first == nullptr ? outbox_.last : outbox_.first->previous_) = nullptr;
+      if (outbox_.first == nullptr) outbox_.last = nullptr;
+      following = outbox_.first;
       task->queued_ = false;
       count_taken();
       // relaxed: whoever sits down looks into the queue first, under both mutexes, so a worker that is
@@ -155,6 +172,7 @@ TaskBase* TaskQueue::take(Seat seat) {
       }
     }
   }
+  if (following != nullptr) prefetch(*following);
   if (to_wake != nullptr) to_wake->unpark();
   if (previous != nullptr) previous->release();
   return task;

@@ -102,6 +102,7 @@ class TaskQueue {
       INTERPOOL_EXCLUDES(outbox_mutex_, inbox_mutex_);
 
  private:
+  /// Linked by the tasks' next_ and previous_; the latter says nothing in the first one.
   struct List {
     TaskBase* first = nullptr;
     TaskBase* last = nullptr;

@@ -191,6 +191,8 @@ class INTERPOOL_API TaskBase {
   friend class TaskQueue;
   friend class ExecutorCore;
 
+  /// settled(), for somebody who would wait otherwise.
+  [[nodiscard]] bool ready() const noexcept;
   bool move_to(Phase from, Phase to) noexcept {
     // relaxed, here and when the exchange fails: as in settle_run().
     std::uint32_t state = state_.load(std::memory_order_relaxed);
