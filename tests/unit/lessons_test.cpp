@@ -1248,6 +1248,71 @@ TEST_F(Lessons, SubmitterSleepsThroughClose) {
   }
 }
 
+TEST_F(Lessons, AnotherThreadStateRestored) {
+  SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1});
+  const bool same = pool.pinned(0)
+                        .submit([&] {
+                          PyThreadState* const before = python::current_thread_state();
+                          pool.main().submit([] {}).get();
+                          PyThreadState* const after = python::current_thread_state();
+                          if (after != before) PyThreadState_Swap(before);
+                          return after == before;
+                        })
+                        .get();
+  EXPECT_TRUE(same) << "after it has waited, a task is in another interpreter";
+}
+
+TEST_F(Lessons, ExceptionOutlivesItsTask) {
+  SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1});
+  const Submitter worker = pool.pinned(0);
+  worker
+      .submit([](Worker& python) {
+        python.exec(
+            "died = False\n"
+            "class Dies(Exception):\n"
+            "    def __del__(self):\n"
+            "        global died\n"
+            "        died = True\n"
+            "def fail():\n"
+            "    raise Dies\n");
+      })
+      .get();
+  const auto failed = worker.submit([](Worker& python) { python.exec("fail()"); });
+  failed.wait();
+  const auto [clean, died] = worker
+                                 .submit([](Worker& python) {
+                                   const bool no_exception = PyErr_Occurred() == nullptr;
+                                   PyErr_Clear();
+                                   return std::pair(no_exception, python.eval<bool>("died"));
+                                 })
+                                 .get();
+  EXPECT_TRUE(clean) << "a task begins with the exception of the one before it";
+  EXPECT_TRUE(died) << "an error that the host holds keeps Python's exception alive";
+}
+
+TEST_F(Lessons, HandleUsedInAnotherInterpreter) {
+  SubinterpreterExecutor pool(runtime(), {.pinned_workers = 2});
+  Worker* handle = nullptr;
+  Event given;
+  Event release;
+  const auto owner = pool.pinned(0).submit([&](Worker& worker) {
+    handle = &worker;
+    given.set();
+    release.wait();
+  });
+  given.wait();
+  const auto used = pool.pinned(1).submit([&] { return handle->eval<int>("6 * 7"); }).result();
+  release.set();
+  owner.wait();
+  EXPECT_EQ(code_of(used), ErrorCode::kUsage) << "one interpreter's handle does its work in another";
+}
+
+TEST_F(Lessons, WrongOptionFoundOnlyInUse) {
+  EXPECT_THROW(SubinterpreterExecutor(runtime(), {.pinned_workers = 1, .queue_capacity = 0}), UsageError);
+  EXPECT_THROW(SubinterpreterExecutor(runtime(), {.pinned_workers = 1, .preload = {"json:dumps"}}),
+               UsageError);
+}
+
 TEST_F(Lessons, WaitingTaskHoldsGil) {
   SubinterpreterExecutor pool(runtime(), {.pooled = {.threads = 2, .interpreters = 1}});
   // The other thread of the interpreter can only work when the one that waits has let go.
