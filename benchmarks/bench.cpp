@@ -59,6 +59,10 @@ int main(int argc, char** argv) {
     bench::parallel_rows(suite, runtime);
     bench::life_rows(suite, runtime);
     circumstances.load_after = load_average();
+    if (suite.rows().empty()) {
+      throw std::runtime_error("--rows " + options.rows +
+                               ": no row has that in its name; see docs/benchmarks.md");
+    }
 
     fmt::print("{}", bench::as_table(suite.rows(), circumstances));
     if (!json.empty()) {
