@@ -2,6 +2,7 @@
 #pragma once
 
 #include <interpool/detail/api.h>
+#include <interpool/detail/clock.h>
 #include <interpool/detail/task.h>
 #include <interpool/error.h>
 #include <interpool/result.h>
@@ -129,7 +130,7 @@ class [[nodiscard]] Future {
   /// The same for a time; false when the result is still not there then. Never throws DeadlockError.
   template <class Rep, class Period>
   bool wait_for(std::chrono::duration<Rep, Period> time) const {
-    return state().wait_until(detail::from_now(time));
+    return state().wait_until(detail::after(time));
   }
   /// The same until a point in time.
   bool wait_until(std::chrono::steady_clock::time_point deadline) const {

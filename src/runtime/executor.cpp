@@ -1,6 +1,5 @@
 #include "interpool/executor.h"
 
-#include "base/clock.h"
 #include "python/thread_state.h"
 #include "runtime/executor_core.h"
 #include "runtime/fork_guard.h"
@@ -89,7 +88,7 @@ bool SubinterpreterExecutor::drain(std::chrono::milliseconds timeout) {
   if (core()->in_own_task()) throw DeadlockError("a task cannot wait for its own executor to drain");
   core()->close();
   const python::GilRelease no_gil;
-  return core()->wait_until_settled(after(timeout));
+  return core()->wait_until_settled(detail::after(timeout));
 }
 
 std::size_t SubinterpreterExecutor::cancel_queued() {

@@ -1,6 +1,5 @@
 #include "runtime/executor_core.h"
 
-#include "base/clock.h"
 #include "python/thread_state.h"
 #include "runtime/fork_guard.h"
 #include "runtime/runtime_core.h"

@@ -1,6 +1,5 @@
 #include "runtime/runtime_core.h"
 
-#include "base/clock.h"
 #include "interpool/error.h"
 #include "python/initialize.h"
 #include "python/thread_state.h"

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <interpool/detail/api.h>
+#include <interpool/detail/clock.h>
 #include <interpool/error.h>
 
 #include <atomic>
@@ -36,17 +37,6 @@ namespace interpool::detail {
 class ExecutorCore;
 class TaskQueue;
 class WorkerThread;
-
-using Clock = std::chrono::steady_clock;
-
-/// now + time; the end of time where that is later still.
-template <class Rep, class Period>
-Clock::time_point from_now(std::chrono::duration<Rep, Period> time) {
-  const Clock::time_point now = Clock::now();
-  const std::chrono::duration<double> left = Clock::time_point::max() - now;
-  if (std::chrono::duration<double>(time) >= left) return Clock::time_point::max();
-  return now + std::chrono::ceil<Clock::duration>(time);
-}
 
 /// What a task has only when it was given a name or a deadline.
 struct TaskDetails {
