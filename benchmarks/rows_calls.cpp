@@ -92,7 +92,7 @@ void call_rows(Suite& suite, interpool::Runtime& runtime) {
   };
   // One after the other: what the others leave behind in the heap would slow the calls of this row.
   suite.compare(sides, {bare_loop}, suite.options().repetitions());
-  suite.compare(sides, {million}, suite.options().few_repetitions());
+  suite.compare(sides, {million}, suite.options().repetitions());
   suite.compare(sides, {machine}, suite.options().repetitions());
   suite.compare(sides, {afternoon}, suite.options().few_repetitions());
   suite.compare(sides, {deadline}, suite.options().few_repetitions());
