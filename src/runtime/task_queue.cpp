@@ -1,9 +1,11 @@
 #include "runtime/task_queue.h"
 
 #include "base/check.h"
+#include "base/prefetch.h"
 #include "runtime/timekeeper.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
 namespace interpool::detail {
@@ -28,12 +30,11 @@ TaskQueue::Seat TaskQueue::add_seat(const WorkerThread& worker, Parker& parker, 
 namespace {
 
 /// Asks for a task's cache lines, which are its submitter's, so that they arrive while the task before it
-/// runs. To write: it is claimed and settled here.
+/// runs.
 void prefetch(const TaskBase& task) noexcept {
   static_assert(sizeof(TaskBase) > kTaskAlignment && sizeof(TaskBase) <= 2 * kTaskAlignment);
-  const auto* bytes = reinterpret_cast<const std::byte*>(&task);
-  __builtin_prefetch(bytes, 1);
-  __builtin_prefetch(bytes + kTaskAlignment, 1);
+  prefetch_to_write(&task);
+  prefetch_to_write(reinterpret_cast<const std::byte*>(&task) + kTaskAlignment);
 }
 
 }  // namespace
