@@ -21,6 +21,9 @@
 #   INTERPOOL_PYTHON_LIBRARY       libpython
 #   INTERPOOL_PYTHON_INCLUDE_DIRS  its headers
 #
+# Beside an installed interpool-config.cmake it looks only for the version that the library was built for
+# (INTERPOOL_PYTHON_FOR, for example 3.13), and what goes wrong is left in INTERPOOL_PYTHON_PROBLEM.
+#
 # Run as a script it only searches, and prints what it found as `key=value` lines on stdout:
 #   cmake -P cmake/InterpoolFindPython.cmake
 
@@ -125,6 +128,8 @@ function(_interpool_python_try executable)
         set(_problem "it does not answer like a Python interpreter")
       elseif(_found_version VERSION_LESS _interpool_python_minimum)
         set(_problem "it is Python ${_found_release}, older than ${_interpool_python_minimum}")
+      elseif(INTERPOOL_PYTHON_FOR AND NOT _found_version MATCHES "^${INTERPOOL_PYTHON_FOR}\\.")
+        set(_problem "it is Python ${_found_release}, and this interpool was built for ${INTERPOOL_PYTHON_FOR}")
       elseif(_found_free_threaded)
         set(_problem "it is a free-threaded build; interpool needs the interpreters' own GILs")
       elseif(NOT _found_library)
@@ -297,6 +302,14 @@ set(_interpool_python_advice [=[
   An interpreter somewhere else can be named: INTERPOOL_PYTHON=/path/to/python3, as an environment
   variable, or cmake -DINTERPOOL_PYTHON=/path/to/python3.]=])
 
+# Ends a search in vain: in an installed package the package was not found, else it is an error.
+macro(_interpool_python_fail)
+  if(INTERPOOL_PYTHON_FOR)
+    return()
+  endif()
+  message(FATAL_ERROR "${INTERPOOL_PYTHON_PROBLEM}")
+endmacro()
+
 # The interpreter that the user named, in _named, and where in _named_by.
 #
 # What is named once must last: Ninja runs CMake again by itself, in a shell that may lack the variable. So the
@@ -349,11 +362,13 @@ macro(_interpool_python_find)
     endif()
     _interpool_python_try("${_executable}")
     if(_problem)
-      message(FATAL_ERROR "INTERPOOL_PYTHON does not fit:\n"
-                          "  ${_executable}: ${_problem}.\n"
-                          "  It was named by ${_named_by}. Name another one, or unset it\n"
-                          "  (and pass -UINTERPOOL_PYTHON to cmake) to have one searched for.\n"
-                          "${_interpool_python_advice}")
+      string(CONCAT INTERPOOL_PYTHON_PROBLEM
+             "INTERPOOL_PYTHON does not fit:\n"
+             "  ${_executable}: ${_problem}.\n"
+             "  It was named by ${_named_by}. Name another one, or unset it\n"
+             "  (and pass -UINTERPOOL_PYTHON to cmake) to have one searched for.\n"
+             "${_interpool_python_advice}")
+      _interpool_python_fail()
     endif()
     set(_named "${_executable}")
     set(_chosen "INTERPOOL_PYTHON")
@@ -365,8 +380,9 @@ macro(_interpool_python_find)
     _interpool_python_search_pyenv()
     _interpool_python_search_pkg_config()
     if(NOT _chosen)
-      message(FATAL_ERROR "No suitable Python was found. Tried, in this order:\n"
-                          "${_skipped}${_interpool_python_advice}")
+      string(CONCAT INTERPOOL_PYTHON_PROBLEM
+             "No suitable Python was found. Tried, in this order:\n${_skipped}${_interpool_python_advice}")
+      _interpool_python_fail()
     endif()
     set(_searched "${_found_executable}")
   endif()
@@ -403,10 +419,14 @@ if(CMAKE_SCRIPT_MODE_FILE)
   return()
 endif()
 
-message(STATUS "Python ${_found_release}${_kind}: ${INTERPOOL_PYTHON_LIBRARY} (${_chosen})")
+if(NOT interpool_FIND_QUIETLY)
+  message(STATUS "Python ${_found_release}${_kind}: ${INTERPOOL_PYTHON_LIBRARY} (${_chosen})")
+endif()
 
 # For scripts that need the Python of a build tree.
-file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/interpool-python.txt" CONTENT "${_interpool_python_report}" @ONLY)
+if(NOT INTERPOOL_PYTHON_FOR)
+  file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/interpool-python.txt" CONTENT "${_interpool_python_report}" @ONLY)
+endif()
 
 # GLOBAL, so that a super-project can link what is linked with interpool. As an imported shared library it
 # brings the run path of the build tree with it: libpython is often outside of the loader's directories.

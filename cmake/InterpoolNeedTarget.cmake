@@ -21,14 +21,24 @@ function(interpool_need_target target)
     "the target ${target} before interpool is added.")
 endfunction()
 
-# An spdlog with a copy of fmt inside, next to the fmt that interpool uses, gives two sets of the same symbols in
-# one program. So it is an error, not a surprise at run time.
-function(interpool_check_spdlog_uses_fmt)
-  get_target_property(definitions spdlog::spdlog INTERFACE_COMPILE_DEFINITIONS)
-  get_target_property(libraries spdlog::spdlog INTERFACE_LINK_LIBRARIES)
+# Sets INTERPOOL_SPDLOG to the target to use: spdlog's library was compiled with the system's fmt, so beside an fmt of
+# the super-project's own it is spdlog's headers alone, compiled with that one.
+function(interpool_choose_spdlog)
+  set(spdlog spdlog::spdlog)
+  get_target_property(fmt_imported fmt::fmt IMPORTED)
+  get_target_property(spdlog_imported spdlog::spdlog IMPORTED)
+  if(spdlog_imported AND NOT fmt_imported AND TARGET spdlog::spdlog_header_only)
+    set(spdlog spdlog::spdlog_header_only)
+  endif()
+  set(INTERPOOL_SPDLOG ${spdlog} PARENT_SCOPE)
+
+  # With a copy of fmt inside, next to the fmt that interpool uses, there would be two sets of the same symbols in one
+  # program. So that is an error, not a surprise at run time.
+  get_target_property(definitions ${spdlog} INTERFACE_COMPILE_DEFINITIONS)
+  get_target_property(libraries ${spdlog} INTERFACE_LINK_LIBRARIES)
   if(NOT "${definitions};${libraries}" MATCHES "SPDLOG_FMT_EXTERNAL|SPDLOG_USE_STD_FORMAT|fmt::")
     message(FATAL_ERROR
-      "The spdlog that was found (target spdlog::spdlog) has a copy of fmt inside, which clashes with the fmt "
+      "The spdlog that was found (target ${spdlog}) has a copy of fmt inside, which clashes with the fmt "
       "that interpool uses.\n"
       "  Use an spdlog built with -DSPDLOG_FMT_EXTERNAL=ON; the packages of Debian, Ubuntu, Fedora, Arch and "
       "Homebrew are.")

@@ -1,0 +1,55 @@
+# What `cmake --install` puts where: the library, its headers, a CMake package, a pkg-config file. All of it may be
+# moved afterwards; only libpython stays where it was found.
+include(CMakePackageConfigHelpers)
+
+# libpython may be in a folder where the loader does not look by itself.
+set_target_properties(interpool PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
+
+set(package_directory "${CMAKE_INSTALL_LIBDIR}/cmake/interpool")
+install(TARGETS interpool EXPORT interpool-targets
+  ARCHIVE LIBRARY RUNTIME
+  FILE_SET HEADERS)
+install(EXPORT interpool-targets NAMESPACE interpool:: DESTINATION "${package_directory}")
+
+# A consumer needs the Python that the library was built for, whichever folder it is in there.
+string(REGEX MATCH "^[0-9]+\\.[0-9]+" INTERPOOL_PYTHON_MINOR "${INTERPOOL_PYTHON_VERSION}")
+get_target_property(library_type interpool TYPE)
+configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/interpool-config.cmake.in"
+  "${PROJECT_BINARY_DIR}/interpool-config.cmake"
+  INSTALL_DESTINATION "${package_directory}" NO_SET_AND_CHECK_MACRO)
+# Before 1.0 each minor version may change the interface.
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/interpool-config-version.cmake"
+  COMPATIBILITY SameMinorVersion)
+install(FILES
+  "${PROJECT_BINARY_DIR}/interpool-config.cmake"
+  "${PROJECT_BINARY_DIR}/interpool-config-version.cmake"
+  "${PROJECT_SOURCE_DIR}/cmake/InterpoolFindPython.cmake"
+  DESTINATION "${package_directory}")
+
+# ---- pkg-config. ----------------------------------------------------------------------------------------------------
+
+# interpool_linker_flags(<variable> <library file>): what links it, in a folder that the linker may not know.
+function(interpool_linker_flags variable file)
+  get_filename_component(directory "${file}" DIRECTORY)
+  get_filename_component(name "${file}" NAME)
+  string(REGEX REPLACE "^lib(.*)\\.(so|a|dylib)(\\..*)?$" "\\1" name "${name}")
+  set(flags "-l${name}")
+  if(NOT "${directory}" IN_LIST CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)
+    set(flags "-L${directory} -Wl,-rpath,${directory} ${flags}")
+  endif()
+  set(${variable} "${flags}" PARENT_SCOPE)
+endfunction()
+
+# The static library does not know what it needs.
+set(INTERPOOL_PC_LIBS "")
+set(INTERPOOL_PC_CFLAGS "")
+if(library_type STREQUAL "STATIC_LIBRARY")
+  interpool_linker_flags(python_flags "${INTERPOOL_PYTHON_LIBRARY}")
+  set(INTERPOOL_PC_LIBS "-lspdlog -lfmt ${python_flags} -pthread -ldl")
+else()
+  set(INTERPOOL_PC_CFLAGS "-DINTERPOOL_SHARED")
+endif()
+file(RELATIVE_PATH INTERPOOL_PC_PREFIX
+  "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
+configure_file("${PROJECT_SOURCE_DIR}/cmake/interpool.pc.in" "${PROJECT_BINARY_DIR}/interpool.pc" @ONLY)
+install(FILES "${PROJECT_BINARY_DIR}/interpool.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
