@@ -30,7 +30,9 @@ constexpr std::uintmax_t kLargestFile = 16U << 20U;
 namespace fs = std::filesystem;
 
 Object attribute(PyObject* object, const char* name) {
-  Object value = Object::take(PyObject_GetAttrString(object, name));
+  // Interned: CPython's cache of attributes knows a name by its address, and would keep each new one.
+  const Object interned = Object::take(PyUnicode_InternFromString(name));
+  Object value = interned ? Object::take(PyObject_GetAttr(object, interned.get())) : Object();
   if (!value) PyErr_Clear();
   return value;
 }

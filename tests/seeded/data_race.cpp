@@ -1,0 +1,23 @@
+// Two tasks on two workers write one number, and nothing orders them: ThreadSanitizer has to say so, or its silence
+// about the other tests means nothing.
+#include "support/runtime.h"
+#include "support/sync.h"
+
+#include <interpool/executor.h>
+
+#include <cstdio>
+
+int main() {
+  using namespace interpool;
+  const test::WithRuntime with_runtime;
+  SubinterpreterExecutor pool(test::runtime(), {.pinned_workers = 2});
+  int number = 0;
+  const auto count = [&number] {
+    for (int i = 0; i < 1000; ++i) ++number;
+  };
+  auto first = pool.pinned(0).submit(count);
+  auto second = pool.pinned(1).submit(count);
+  first.get();
+  second.get();
+  std::printf("nobody has noticed: %d\n", number);
+}

@@ -1,0 +1,157 @@
+// No kind of task leaves a Python object behind: over many of them, what the interpreter holds stays the
+// same. A debug CPython counts references; others count the blocks of memory that Python has allocated, which
+// finds less.
+#include "support/busy.h"
+#include "support/runtime.h"
+#include "support/sync.h"
+
+#include <interpool/interpool.h>
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace interpool::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct TaskKind {
+  const char* name;
+  /// Submits one task to the worker and waits until it has settled as it should.
+  std::function<void(const Submitter&)> run;
+};
+
+template <class T>
+void expect_code(Future<T> future, ErrorCode code) {
+  const Failure failure = future.result().failure();
+  ASSERT_NE(failure, nullptr);
+  EXPECT_EQ(failure->code(), code);
+}
+
+/// One that is in the queue behind another when `settle` is called with its future.
+template <class Settle>
+void while_queued(const Submitter& worker, const CallOptions& options, Settle settle) {
+  BusyTask busy(worker);
+  settle(worker.with(options).call<std::string>("json:dumps", std::vector<std::string>{"a", "b"}));
+  busy.release();
+  busy.future().get();
+}
+
+class References : public testing::TestWithParam<TaskKind> {};
+
+TEST_P(References, StayTheSameOverAThousandTasks) {
+  constexpr int kRepetitions = 1000;
+  constexpr std::int64_t kOwnDoings = 200;  // of the interpreter: caches that grow now and then
+  SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1});
+  const Submitter worker = pool.pinned(0);
+  const auto held = [&] {
+    return worker
+        .submit([](Worker& python) {
+          python.exec(
+              "import gc, sys\n"
+              "gc.collect()\n"
+              "count = getattr(sys, 'gettotalrefcount', sys.getallocatedblocks)\n");
+          return python.eval<std::int64_t>("count()");
+        })
+        .get();
+  };
+  for (int i = 0; i < kRepetitions / 10; ++i) GetParam().run(worker);
+  (void)held();
+  const std::int64_t before = held();
+  for (int i = 0; i < kRepetitions; ++i) GetParam().run(worker);
+  const std::int64_t after = held();
+  EXPECT_LT(after - before, kOwnDoings)
+      << before << " before, " << after << " after " << kRepetitions << " tasks";
+  EXPECT_GT(after - before, -kOwnDoings) << before << " before, " << after << " after: given up too often";
+}
+
+std::vector<TaskKind> kinds() {
+  return {
+      {"Value",
+       [](const Submitter& worker) {
+         const std::vector<std::string> words = {"one", "two"};
+         EXPECT_EQ(worker.call<std::string>("json:dumps", words).get(), R"(["one", "two"])");
+       }},
+      {"NestedValue",
+       [](const Submitter& worker) {
+         const std::map<std::string, std::vector<std::optional<double>>> numbers = {
+             {"a", {1.5, std::nullopt}}, {"b", {}}};
+         using Numbers = std::map<std::string, std::vector<std::optional<double>>>;
+         EXPECT_EQ((worker.call<Numbers>("copy:deepcopy", numbers).get()), numbers);
+       }},
+      {"DynamicValue",
+       [](const Submitter& worker) {
+         EXPECT_TRUE(worker.call<Value>("json:loads", R"({"a": [1, "two", null, 4.5, true]})").get().kind() ==
+                     Kind::kDict);
+       }},
+      {"NoResult",
+       [](const Submitter& worker) { worker.call<void>("builtins:list", std::vector<int>{1, 2, 3}).get(); }},
+      {"Callable",
+       [](const Submitter& worker) {
+         auto length = worker.submit([](Worker& python) {
+           python.exec("text = 'some' + ' ' + 'text'");
+           python.import_module("json");
+           return python.call<int>("builtins:len", python.eval<std::string>("text"));
+         });
+         EXPECT_EQ(length.get(), 9);
+       }},
+      {"Map",
+       [](const Submitter& worker) {
+         const std::vector<std::string> words = {"a", "bb"};
+         EXPECT_EQ(worker.map<int>("builtins:len", words).get(), (std::vector<int>{1, 2}));
+       }},
+      {"Error",
+       [](const Submitter& worker) {
+         expect_code(worker.call<int>("builtins:int", "forty-two"), ErrorCode::kPython);
+       }},
+      {"ErrorWithCause",
+       [](const Submitter& worker) {
+         expect_code(worker.submit([](Worker& python) {
+           python.exec(
+               "try:\n    {}['key']\nexcept KeyError as error:\n    raise ValueError(object()) from error\n");
+         }),
+                     ErrorCode::kPython);
+       }},
+      {"SystemExit",
+       [](const Submitter& worker) { expect_code(worker.call<void>("sys:exit", 3), ErrorCode::kPython); }},
+      {"UnknownFunction",
+       [](const Submitter& worker) { expect_code(worker.call<int>("json:nothing"), ErrorCode::kPython); }},
+      {"ConversionErrorOfAResult",
+       [](const Submitter& worker) {
+         expect_code(worker.call<std::vector<int>>("json:loads", R"([1, 2, "three"])"),
+                     ErrorCode::kConversion);
+       }},
+      {"ConversionErrorOfAnArgument",
+       [](const Submitter& worker) {
+         const std::vector<std::string> not_all_text = {"fine", "\xff"};
+         expect_code(worker.call<int>("builtins:len", not_all_text), ErrorCode::kConversion);
+       }},
+      {"Cancelled",
+       [](const Submitter& worker) {
+         while_queued(worker, {}, [](Future<std::string> queued) {
+           EXPECT_TRUE(queued.cancel());
+           expect_code(std::move(queued), ErrorCode::kCancelled);
+         });
+       }},
+      {"TimedOut",
+       [](const Submitter& worker) {
+         while_queued(worker, {.timeout = 1us}, [](Future<std::string> queued) {
+           expect_code(std::move(queued), ErrorCode::kTimeout);
+         });
+       }},
+  };
+}
+
+INSTANTIATE_TEST_SUITE_P(Tasks, References, testing::ValuesIn(kinds()),
+                         [](const auto& kind) { return std::string(kind.param.name); });
+
+}  // namespace
+}  // namespace interpool::test
