@@ -1,5 +1,5 @@
-// Two tasks on two workers write one number, and nothing orders them: ThreadSanitizer has to say so, or its silence
-// about the other tests means nothing.
+// Two tasks on two workers write one number, and nothing orders them: ThreadSanitizer has to say so, or its
+// silence about the other tests means nothing.
 #include "support/runtime.h"
 #include "support/sync.h"
 

@@ -1,5 +1,5 @@
-// A task looks at a Python object that is gone: AddressSanitizer has to say so, which takes Python to allocate with
-// malloc, or its silence about the other tests means little.
+// A task looks at a Python object that is gone: AddressSanitizer has to say so, which takes Python to
+// allocate with malloc, or its silence about the other tests means little.
 #include "support/runtime.h"
 
 #include <interpool/executor.h>
