@@ -1,5 +1,5 @@
-// What each consumer builds: a program that uses interpool through its public headers alone, and exits with 0 when
-// it worked.
+// What each consumer builds: a program that uses interpool through its public headers alone, and exits with 0
+// when it worked.
 #include <interpool/interpool.h>
 
 #include <cstdio>
