@@ -24,8 +24,8 @@ import subprocess
 import sys
 import tempfile
 
-TOP_FILES = ("README.md", "CHANGELOG.md", "LICENSE", "CMakeLists.txt", "CMakePresets.json", ".clang-format",
-             ".clang-tidy", ".editorconfig", ".gitignore")
+TOP_FILES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "CMakeLists.txt", "CMakePresets.json",
+             ".clang-format", ".clang-tidy", ".editorconfig", ".gitignore")
 TOP_FOLDERS = r"\.ci|benchmarks|cmake|docs|examples|include|scripts|src|tests"
 PATH = re.compile(rf"(?<![\w./<~-])(?:{TOP_FOLDERS})/[\w./*-]*[\w*/]")
 QUICKSTART = "examples/quickstart/main.cpp"
@@ -84,7 +84,7 @@ class Checker:
         self.root = root
         self.compiler = compiler
         self.problems = []
-        paths = ["README.md", "CHANGELOG.md"] + sorted(
+        paths = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"] + sorted(
             os.path.relpath(path, root) for pattern in ("docs/*.md", "examples/*/README.md")
             for path in glob.glob(os.path.join(root, pattern)))
         self.documents = [Document(root, path) for path in paths if self.exists(path)]
