@@ -66,8 +66,15 @@ bool TaskBase::wait_until(Clock::time_point deadline) {
   require_not_forked();
   const python::GilRelease no_gil;
   std::chrono::nanoseconds spin(spin_nanoseconds_);
-  if (deadline != Clock::time_point::max()) spin = std::min(spin, deadline - Clock::now());
-  if (spin > std::chrono::nanoseconds::zero()) look_away();
+  bool hurried = spin == std::chrono::nanoseconds::zero();
+  if (deadline != Clock::time_point::max()) {
+    const Clock::time_point now = Clock::now();
+    if (deadline <= now + spin) {
+      hurried = true;
+      spin = std::max(deadline, now) - now;
+    }
+  }
+  if (!hurried) look_away();
   if (spin_until([this] { return settled(); }, spin)) return true;
   for (;;) {
     // acquire: it may have settled by now.

@@ -48,18 +48,11 @@ void TaskQueue::append(List& list, TaskBase& task) noexcept {
 
 void TaskQueue::unlink(TaskBase& task) noexcept {
   // Only the ends of a list say which list it is.
-  if (outbox_.first == &task) {
-    outbox_.first = task.next_;
-  } else if (inbox_.first == &task) {
-    inbox_.first = task.next_;
-  } else {
-    task.previous_->next_ = task.next_;
-  }
-  if (task.next_ != nullptr) {
-    task.next_->previous_ = task.previous_;
-  } else {
-    (outbox_.last == &task ? outbox_.last : inbox_.last) = task.previous_;
-  }
+  List* const begins = outbox_.first == &task ? &outbox_ : inbox_.first == &task ? &inbox_ : nullptr;
+  List* const ends = outbox_.last == &task ? &outbox_ : inbox_.last == &task ? &inbox_ : nullptr;
+  TaskBase* const before = begins == nullptr ? task.previous_ : nullptr;
+  (begins == nullptr ? before->next_ : begins->first) = task.next_;
+  (ends == nullptr ? task.next_->previous_ : ends->last) = before;
   task.queued_ = false;
 }
 

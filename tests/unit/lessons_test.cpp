@@ -913,6 +913,33 @@ TEST_F(Lessons, CancelledTaskRuns) {
   }
 }
 
+TEST_F(Lessons, CancelledTaskTakesOthersAlong) {
+  // The last task of a batch is cancelled after the one before it was taken, and then that one's memory is
+  // used again. By a pinned worker that takes from two queues, so that one queue rests meanwhile.
+  struct {
+    SubinterpreterExecutor pool{runtime(), {.pinned_workers = 1}};
+    Submitter any = pool;
+    Submitter own = pool.pinned(0);
+    Future<void> second;
+    Future<void> last;
+    Event submitted;
+  } s;
+  // Callables of one size, so that their tasks use each other's memory.
+  BusyTask busy(s.own);
+  (void)s.any.submit([&s] {
+    (void)s.own.submit([&s] {
+      (void)s.any.submit([&s] { s.submitted.set(); }).cancel();  // in the memory of the first
+      s.last = s.any.submit([] {});
+      s.submitted.set();
+    });
+    s.second.cancel();
+  });
+  s.second = s.any.submit([] {});
+  busy.release();
+  ASSERT_TRUE(happens(s.submitted));
+  EXPECT_TRUE(settles(s.last)) << "a task is lost because another one was cancelled";
+}
+
 TEST_F(Lessons, TimedOutTaskRuns) {
   SubinterpreterExecutor pool(
       runtime(), {.pinned_workers = 1, .pooled = {.threads = 1, .interpreters = 1}, .queue_capacity = 2});
@@ -1250,16 +1277,20 @@ TEST_F(Lessons, SubmitterSleepsThroughClose) {
 
 TEST_F(Lessons, AnotherThreadStateRestored) {
   SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1});
-  const bool same = pool.pinned(0)
-                        .submit([&] {
-                          PyThreadState* const before = python::current_thread_state();
-                          pool.main().submit([] {}).get();
-                          PyThreadState* const after = python::current_thread_state();
-                          if (after != before) PyThreadState_Swap(before);
-                          return after == before;
-                        })
-                        .get();
-  EXPECT_TRUE(same) << "after it has waited, a task is in another interpreter";
+  pool.pinned(0).submit([] {}).get();  // creating the interpreter takes main's GIL, which will be busy
+  BusyTask busy(pool.main());
+  std::atomic<pid_t> thread = 0;
+  auto same = pool.pinned(0).submit([&] {
+    PyThreadState* const before = python::current_thread_state();
+    thread = gettid();
+    busy.future().wait();
+    PyThreadState* const after = python::current_thread_state();
+    if (after != before) PyThreadState_Swap(before);
+    return after == before;
+  });
+  EXPECT_TRUE(comes_true([&] { return thread != 0 && sleeps(thread); }));
+  busy.release();
+  EXPECT_TRUE(same.get()) << "after it has waited, a task is in another interpreter";
 }
 
 TEST_F(Lessons, ExceptionOutlivesItsTask) {
