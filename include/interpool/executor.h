@@ -102,7 +102,8 @@ struct ExecutorStopOptions {
   /// How long accepted work may still run to its end, within `timeout`. What is queued after that is
   /// cancelled.
   std::chrono::milliseconds drain{0};
-  /// Bounds the whole of stop(). What still runs then is abandoned.
+  /// Bounds what stop() waits for. What still runs then is abandoned; interpreters that are ending have half
+  /// a second more.
   std::chrono::milliseconds timeout = std::chrono::seconds(30);
 };
 

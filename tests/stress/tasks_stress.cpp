@@ -290,20 +290,17 @@ class Producer {
   Tally tally_;
 };
 
-TEST(TasksStress, EachSettlesExactlyOnce) {
-  const auto tasks = static_cast<std::size_t>(option("--tasks", INTERPOOL_STRESS_TASKS));
+void run_mix(std::size_t tasks, ExecutorOptions options) {
   const std::uint64_t seed = option("--seed", std::random_device{}());
-  RecordProperty("tasks", std::to_string(tasks));
+  testing::Test::RecordProperty("tasks", std::to_string(tasks));
   std::printf("%zu tasks, --seed %llu\n", tasks, static_cast<unsigned long long>(seed));
   std::vector<Account> accounts(tasks);
   Tally tally;
   ExecutorReport report;
   {
-    // Small enough queues that submitters wait for room now and then.
-    SubinterpreterExecutor pool(runtime(), {.name = "stress",
-                                            .pinned_workers = kPinned,
-                                            .pooled = {.threads = 3, .interpreters = 2},
-                                            .queue_capacity = 256});
+    options.pinned_workers = kPinned;
+    options.queue_capacity = 256;  // small enough that submitters wait for room now and then
+    SubinterpreterExecutor pool(runtime(), std::move(options));
     std::vector<std::unique_ptr<Producer>> producers;
     for (std::size_t i = 0; i < kThreads; ++i) {
       producers.push_back(std::make_unique<Producer>(pool, accounts, tasks * i / kThreads,
@@ -356,6 +353,16 @@ TEST(TasksStress, EachSettlesExactlyOnce) {
   EXPECT_GE(tally.timed_out * 20, tasks);
   EXPECT_GE(tally.completed * 20, tasks);
   for (const std::uint64_t values : tally.values_by_get) EXPECT_GE(values * 20, tally.completed);
+}
+
+std::size_t tasks_wanted() { return static_cast<std::size_t>(option("--tasks", INTERPOOL_STRESS_TASKS)); }
+
+TEST(TasksStress, EachSettlesExactlyOnce) {
+  run_mix(tasks_wanted(), {.name = "stress", .pooled = {.threads = 3, .interpreters = 2}});
+}
+
+TEST(TasksStress, EachSettlesExactlyOnceWherePinnedWorkersTakeFromTwoQueues) {
+  run_mix(tasks_wanted() / 4, {.name = "stress"});
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -127,6 +128,10 @@ TEST_F(Futures, WaitForAnEndOrForTheResult) {
   EXPECT_FALSE(future.wait_for(0ms));
   EXPECT_FALSE(future.wait_for(5ms));
   EXPECT_FALSE(future.wait_for(-5s));
+  EXPECT_FALSE(future.wait_for(std::chrono::hours(-10'000'000)));
+  EXPECT_FALSE(future.wait_for(std::chrono::milliseconds::min()));
+  EXPECT_FALSE(future.wait_for(std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN())));
+  EXPECT_FALSE(future.wait_until(std::chrono::steady_clock::time_point::min()));
   const auto soon = std::chrono::steady_clock::now() + 5ms;
   EXPECT_FALSE(future.wait_until(soon));
   EXPECT_GE(std::chrono::steady_clock::now(), soon);
