@@ -301,6 +301,21 @@ TEST_F(Lessons, ThreadStateSharedByThreads) {
   EXPECT_EQ(b.state_thread, b_ident);
 }
 
+TEST_F(Lessons, ThreadStateMadeAnewForEachTask) {
+  SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1, .spin = 0us});
+  const pid_t thread = pool.pinned(0)
+                           .submit([](Worker& worker) {
+                             worker.exec("import threading\nlocal = threading.local()\nlocal.value = 42");
+                             return gettid();
+                           })
+                           .get();
+  EXPECT_TRUE(comes_true([&] { return sleeps(thread); }));
+  auto kept = pool.pinned(0).submit(
+      [](Worker& worker) { return worker.eval<std::optional<int>>("getattr(local, 'value', None)"); });
+  ASSERT_TRUE(settles(kept));
+  EXPECT_EQ(kept.result().value(), 42) << "what Python keeps per thread is gone with the next task";
+}
+
 TEST_F(Lessons, ArgumentsMadeUnderAnotherGil) {
   SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1});
   TracedArgument::Trace trace;
