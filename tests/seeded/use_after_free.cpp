@@ -14,9 +14,10 @@ int main() {
   SubinterpreterExecutor pool(test::runtime(), {.pinned_workers = 1});
   const long size = pool.pinned(0)
                         .submit([] {
-                          PyObject* list = PyList_New(3);
-                          PyObject* const gone = list;
-                          Py_DECREF(list);
+                          // Of a kind that Python keeps none of for later use.
+                          PyObject* bytes = PyBytes_FromStringAndSize(nullptr, 100);
+                          PyObject* const gone = bytes;
+                          Py_DECREF(bytes);
                           return static_cast<long>(Py_SIZE(gone));
                         })
                         .get();
