@@ -101,6 +101,27 @@ need_all_packages() {
 # find_python: asks CMake's own module, so that there is one opinion on which Python to take. Prints key=value lines.
 find_python() { cmake -P cmake/InterpoolFindPython.cmake; }
 
+# python_of_version MINOR: the newest interpreter of that version here, 3.12 say, that can be embedded; pyenv's come first.
+python_of_version() {
+  local candidate
+  for candidate in $(ls -d "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/"python$1" 2>/dev/null | sort -rV) \
+    $(type -ap "python$1" || true); do
+    if INTERPOOL_PYTHON="$candidate" find_python >/dev/null 2>&1; then
+      echo "$candidate"
+      return
+    fi
+  done
+  die "no Python $1 with a shared libpython and headers." \
+    "With pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install $1"
+}
+
+# Sets `unspread` to what a program with ThreadSanitizer is started with: that of older compilers refuses to start where
+# the kernel spreads addresses widely (vm.mmap_rnd_bits > 28), so without that where it may be switched off.
+find_unspread() {
+  unspread=(setarch "$(uname -m)" -R)
+  "${unspread[@]}" true 2>/dev/null || unspread=()
+}
+
 # python_fact KEY [PRESET]: executable, version, base_prefix, stdlib, library or include of the Python that a build tree uses.
 python_fact() {
   local file="build/${2:-release}/interpool-python.txt"

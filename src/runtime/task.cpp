@@ -65,16 +65,14 @@ bool TaskBase::wait_until(Clock::time_point deadline) {
   if (ready()) return true;
   require_not_forked();
   const python::GilRelease no_gil;
-  std::chrono::nanoseconds spin(spin_nanoseconds_);
-  bool hurried = spin == std::chrono::nanoseconds::zero();
+  const std::chrono::nanoseconds whole_spin(spin_nanoseconds_);
+  std::chrono::nanoseconds spin = whole_spin;
   if (deadline != Clock::time_point::max()) {
     const Clock::time_point now = Clock::now();
-    if (deadline <= now + spin) {
-      hurried = true;
-      spin = std::max(deadline, now) - now;
-    }
+    spin = std::min(spin, std::max(deadline, now) - now);
   }
-  if (!hurried) look_away();
+  // Not with a deadline so near that it could pass meanwhile.
+  if (spin == whole_spin && spin > std::chrono::nanoseconds::zero()) look_away();
   if (spin_until([this] { return settled(); }, spin)) return true;
   for (;;) {
     // acquire: it may have settled by now.

@@ -10,6 +10,18 @@
 
 namespace interpool::detail {
 
+namespace {
+
+/// Asks for a task's cache lines, which are its submitter's, so that they arrive while the task before it
+/// runs.
+void prefetch(const TaskBase& task) noexcept {
+  static_assert(sizeof(TaskBase) > kTaskAlignment && sizeof(TaskBase) <= 2 * kTaskAlignment);
+  prefetch_to_write(&task);
+  prefetch_to_write(reinterpret_cast<const std::byte*>(&task) + kTaskAlignment);
+}
+
+}  // namespace
+
 TaskQueue::~TaskQueue() {
   // relaxed: whoever destroys it is alone with it.
   INTERPOOL_CHECK(taken_.load(std::memory_order_relaxed) == pushed_.load(std::memory_order_relaxed),
@@ -26,18 +38,6 @@ TaskQueue::Seat TaskQueue::add_seat(const WorkerThread& worker, Parker& parker, 
   set_posture(seats_.back(), Posture::kSeated);
   return seats_.size() - 1;
 }
-
-namespace {
-
-/// Asks for a task's cache lines, which are its submitter's, so that they arrive while the task before it
-/// runs.
-void prefetch(const TaskBase& task) noexcept {
-  static_assert(sizeof(TaskBase) > kTaskAlignment && sizeof(TaskBase) <= 2 * kTaskAlignment);
-  prefetch_to_write(&task);
-  prefetch_to_write(reinterpret_cast<const std::byte*>(&task) + kTaskAlignment);
-}
-
-}  // namespace
 
 void TaskQueue::append(List& list, TaskBase& task) noexcept {
   task.previous_ = list.last;
