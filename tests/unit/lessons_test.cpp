@@ -168,7 +168,8 @@ class SlowToDie {
   std::shared_ptr<Event> may_die_;
 };
 
-/// For a byte between this test and Python code in it, which has released the GIL while it waits for one.
+/// For a byte between this test and Python code in it, which has released the GIL while it waits for one. Outlives the
+/// Python code: what was written can be seen before the call that writes it is back.
 class Signal {
  public:
   Signal() { EXPECT_EQ(pipe(ends_.data()), 0); }
@@ -850,10 +851,10 @@ TEST_F(Lessons, ResultDiesWithNextTaskInHand) {
 TEST_F(Lessons, TasksStarvePythonThread) {
   // A worker is flooded with calls of functions that are written in C, which never look whether another
   // thread wants the GIL. A Python thread of the interpreter gets its turn all the same.
+  const Signal go;
+  const Signal came;  // outlives the interpreter, whose end joins the thread that is writing into it
   SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1});
   const Submitter lane = pool.pinned(0);
-  const Signal go;
-  const Signal came;
   Future<void> prepared = lane.submit([&](Worker& worker) {
     worker.exec("import os, threading\nthreading.Thread(target=lambda: (" + go.python_waits() + ", " +
                 came.python_sets() + ")).start()");
