@@ -168,8 +168,8 @@ class SlowToDie {
   std::shared_ptr<Event> may_die_;
 };
 
-/// For a byte between this test and Python code in it, which has released the GIL while it waits for one. Outlives the
-/// Python code: what was written can be seen before the call that writes it is back.
+/// For a byte between this test and Python code in it, which has released the GIL while it waits for one.
+/// Outlives the Python code: what was written can be seen before the call that writes it is back.
 class Signal {
  public:
   Signal() { EXPECT_EQ(pipe(ends_.data()), 0); }
