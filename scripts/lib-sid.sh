@@ -56,7 +56,7 @@ in_sid() {
     mkdir -p "$tree$checkout"
     mount --bind "$checkout" "$tree$checkout"
     exec chroot "$tree" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
-      DEBIAN_FRONTEND=noninteractive /bin/sh -c "cd \"\$0\" && exec \"\$@\"" "$checkout" "$@"
+      DEBIAN_FRONTEND=noninteractive CCACHE_NOHASHDIR=1 /bin/sh -c "cd \"\$0\" && exec \"\$@\"" "$checkout" "$@"
   ' sid "$sid_tree" "$INTERPOOL_ROOT" "$@"
 }
 

@@ -33,6 +33,9 @@ back_to_caller() {
 # How many things to do at once.
 jobs_count() { nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2; }
 
+# The folders in build/ differ in a compiler or a Python, which most files do not see: they share what they compiled.
+export CCACHE_NOHASHDIR=1
+
 # Runs a command as root: directly, or through sudo.
 as_root() {
   if [ "$(id -u)" = 0 ]; then
