@@ -1,5 +1,6 @@
 #include "interpool/executor.h"
 
+#include "base/keep.h"
 #include "python/thread_state.h"
 #include "runtime/executor_core.h"
 #include "runtime/fork_guard.h"
@@ -58,7 +59,7 @@ SubinterpreterExecutor::SubinterpreterExecutor(Runtime& runtime, Options options
 
 SubinterpreterExecutor::~SubinterpreterExecutor() {
   if (in_forked_child()) {
-    new std::shared_ptr<detail::ExecutorCore>(core());  // its threads are not here to be ended
+    detail::keep_for_ever(core());  // its threads are not here to be ended
     return;
   }
   core()->stop({.timeout = core()->options().stop_timeout});

@@ -1,5 +1,6 @@
 #include "runtime/executor_core.h"
 
+#include "base/keep.h"
 #include "python/thread_state.h"
 #include "runtime/fork_guard.h"
 #include "runtime/runtime_core.h"
@@ -358,7 +359,7 @@ void ExecutorCore::abandon_running(std::vector<std::string>& names) {
         std::make_shared<const AbandonedError>("still running when its executor had to end", context(*task)));
     // The home thread will come back to the core's accounts, and owns no share of it, as our workers'
     // threads do: it gets one, for ever.
-    if (worker.lane() == Lane::kMain) new std::shared_ptr<ExecutorCore>(shared_from_this());
+    if (worker.lane() == Lane::kMain) keep_for_ever(shared_from_this());
     admission_.leave();
   };
   for (const auto& worker : workers_) {
@@ -430,7 +431,7 @@ ExecutorReport ExecutorCore::stop_once(ExecutorStopOptions options) {
         stuck = true;
         runtime_->log().error("executor '{}': a task is stuck on its way out, in a thread that is not ours",
                               options_.name);
-        new std::shared_ptr<ExecutorCore>(shared_from_this());  // for that thread, for ever
+        keep_for_ever(shared_from_this());  // for that thread
         break;
       }
       // Again, for a task that was between two states; those settle by themselves, or run then.

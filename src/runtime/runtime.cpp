@@ -1,5 +1,6 @@
 #include "interpool/runtime.h"
 
+#include "base/keep.h"
 #include "interpool/error.h"
 #include "python/initialize.h"
 #include "runtime/fork_guard.h"
@@ -37,7 +38,7 @@ Runtime::Runtime(Options options) {
 Runtime::~Runtime() {
   if (in_forked_child()) {
     // Nothing of it works here, and taking it apart would wait for threads that do not exist.
-    new std::shared_ptr<detail::RuntimeCore>(std::move(core_));
+    detail::keep_for_ever(std::move(core_));
     return;
   }
   if (detail::WorkerThread::current() != nullptr) {

@@ -3,6 +3,7 @@
 // fails.
 //
 // They fail by an assertion and not by a hang, so what is waited for is asserted to come.
+#include "base/keep.h"
 #include "python/thread_state.h"
 #include "runtime/admission.h"
 #include "runtime/executor_core.h"
@@ -1097,7 +1098,7 @@ TEST_F(Lessons, CallableDestroyedWhileRunning) {
   };
   // Never destroyed: in that defect the callable dies twice.
   auto& life = *new Life;
-  static std::vector<Life*> lives;
+  static auto& lives = *new std::vector<Life*>;
   lives.push_back(&life);
   const auto started = std::make_shared<Event>();
   const auto let_go = std::make_shared<Event>();
@@ -1199,7 +1200,7 @@ TEST_F(Lessons, ExecutorStartsAfterItsEnd) {
   bool refused = false;
   try {
     core->start();
-    new std::shared_ptr(core);  // with threads that nobody would join
+    detail::keep_for_ever(core);  // with threads that nobody would join
   } catch (const RuntimeStateError&) {
     refused = true;
   }
