@@ -25,6 +25,7 @@ install(FILES
   "${PROJECT_BINARY_DIR}/interpool-config-version.cmake"
   "${PROJECT_SOURCE_DIR}/cmake/InterpoolFindPython.cmake"
   DESTINATION "${package_directory}")
+install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" "${PROJECT_SOURCE_DIR}/README.md" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 
 # ---- pkg-config. ----------------------------------------------------------------------------------------------------
 
@@ -53,3 +54,37 @@ file(RELATIVE_PATH INTERPOOL_PC_PREFIX
   "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
 configure_file("${PROJECT_SOURCE_DIR}/cmake/interpool.pc.in" "${PROJECT_BINARY_DIR}/interpool.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/interpool.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+
+# ---- CPack: `scripts/package`. --------------------------------------------------------------------------------------
+
+if(PROJECT_IS_TOP_LEVEL)
+  set(CPACK_GENERATOR TGZ)
+  set(CPACK_PACKAGE_CONTACT "the authors of interpool")
+  set(CPACK_PACKAGE_FILE_NAME
+    "interpool-${PROJECT_VERSION}-python${INTERPOOL_PYTHON_MINOR}-${CMAKE_SYSTEM_NAME}-${CMAKE_SYSTEM_PROCESSOR}")
+  set(CPACK_STRIP_FILES ON)
+  set(CPACK_THREADS 0)
+
+  # A .deb says which packages it needs, so the Python must be one of the system's.
+  if(INTERPOOL_PYTHON_BASE_PREFIX STREQUAL "/usr")
+    find_program(INTERPOOL_DPKG_SHLIBDEPS dpkg-shlibdeps DOC "Part of dpkg-dev; needed to make a .deb")
+    mark_as_advanced(INTERPOOL_DPKG_SHLIBDEPS)
+    if(INTERPOOL_DPKG_SHLIBDEPS)
+      list(APPEND CPACK_GENERATOR DEB)
+    endif()
+  endif()
+  set(CPACK_DEBIAN_PACKAGE_NAME libinterpool-dev)
+  set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+  set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
+  set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
+  set(python_package "libpython${INTERPOOL_PYTHON_MINOR}")
+  if(library_type STREQUAL "STATIC_LIBRARY")
+    set(CPACK_DEBIAN_PACKAGE_DEPENDS "libfmt-dev, libspdlog-dev, ${python_package}-dev")
+  else()
+    set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+    set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+    # For programs that call CPython themselves.
+    set(CPACK_DEBIAN_PACKAGE_SUGGESTS "${python_package}-dev")
+  endif()
+  include(CPack)
+endif()
