@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks what scripts/lib.sh does about Python on machines of all kinds: test_scripts.py [unittest's arguments]
+"""Checks what scripts/lib.sh does about Python on machines of all kinds, and what scripts/matrix makes of its cells:
+test_scripts.py [unittest's arguments]
 
 A machine is a PATH with nothing on it but what is put there: stand-ins for apt, its databases, and a Python.
 """
@@ -54,24 +55,20 @@ DPKG_QUERY = """\
 """
 
 
-class EnsurePython(unittest.TestCase):
+class OnMachine(unittest.TestCase):
     def setUp(self):
         temporary = tempfile.TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
         self.top = os.path.realpath(temporary.name)
         self.bin, self.parts, self.usr = (self.folder(name) for name in ("bin", "parts", "usr"))
         self.stdlib = self.folder("usr/lib/python3.13")
-        self.installed = os.path.join(self.top, "installed")
-        for tool in TOOLS:
-            os.symlink(shutil.which(tool), os.path.join(self.bin, tool))
-        for path in ("scripts/lib.sh", "cmake/InterpoolFindPython.cmake"):
+        self.tools(*TOOLS)
+        for path in ("scripts/lib.sh", "scripts/lib-sid.sh", "scripts/matrix", "cmake/InterpoolFindPython.cmake"):
             os.makedirs(os.path.join(self.top, os.path.dirname(path)), exist_ok=True)
             shutil.copy(os.path.join(ROOT, path), os.path.join(self.top, path))
-        self.write("scripts/try", '. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"\nensure_python dev\n')
         self.write("usr/lib/python3.13/os.py", "")
         self.write("usr/libpython3.13.so", "")
         self.write("parts/python3.13", PYTHON.format(usr=self.usr, stdlib=self.stdlib))
-        self.user(0)
 
     def folder(self, name):
         path = os.path.join(self.top, name)
@@ -84,24 +81,16 @@ class EnsurePython(unittest.TestCase):
             file.write(textwrap.dedent(text))
         os.chmod(path, 0o755)
 
-    def user(self, number):
-        self.write("bin/id", f"#!/bin/sh\necho {number}\n")
-
-    def with_apt(self, *packages, owns="yes"):
-        for tool in ("cp", "grep"):
-            os.symlink(shutil.which(tool), os.path.join(self.bin, tool))
-        self.write("packages", "".join(f"{package}\n" for package in packages))
-        self.write("bin/apt-get", APT_GET.format(**vars(self)))
-        self.write("bin/apt-cache", APT_CACHE.format(packages=os.path.join(self.top, "packages")))
-        self.write("bin/dpkg-query", DPKG_QUERY.format(owns=owns))
+    def tools(self, *names):
+        for name in names:
+            os.symlink(shutil.which(name), os.path.join(self.bin, name))
 
     def with_python(self):
         shutil.copy(os.path.join(self.parts, "python3.13"), os.path.join(self.bin, "python3.13"))
 
-    def run_it(self, expect, **environment):
-        """Runs ensure_python; what it says, and the packages it has installed."""
-        done = subprocess.run(
-            [os.path.join(self.bin, "bash"), os.path.join(self.top, "scripts/try")],
+    def bash(self, *command, **environment):
+        return subprocess.run(
+            [os.path.join(self.bin, "bash"), *command],
             # pyenv and pkg-config, should cmake find them all the same, find nothing.
             env={"PATH": self.bin, "HOME": self.top, "PYENV_ROOT": self.top, "PKG_CONFIG_LIBDIR": self.top, **environment},
             stdin=subprocess.DEVNULL,
@@ -109,6 +98,28 @@ class EnsurePython(unittest.TestCase):
             text=True,
             timeout=120,
         )
+
+
+class EnsurePython(OnMachine):
+    def setUp(self):
+        super().setUp()
+        self.installed = os.path.join(self.top, "installed")
+        self.write("scripts/try", '. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"\nensure_python dev\n')
+        self.user(0)
+
+    def user(self, number):
+        self.write("bin/id", f"#!/bin/sh\necho {number}\n")
+
+    def with_apt(self, *packages, owns="yes"):
+        self.tools("cp", "grep")
+        self.write("packages", "".join(f"{package}\n" for package in packages))
+        self.write("bin/apt-get", APT_GET.format(**vars(self)))
+        self.write("bin/apt-cache", APT_CACHE.format(packages=os.path.join(self.top, "packages")))
+        self.write("bin/dpkg-query", DPKG_QUERY.format(owns=owns))
+
+    def run_it(self, expect, **environment):
+        """Runs ensure_python; what it says, and the packages it has installed."""
+        done = self.bash(os.path.join(self.top, "scripts/try"), **environment)
         self.assertEqual(done.returncode, expect, done.stderr)
         self.assertEqual(done.stdout, "")
         installed = []
@@ -197,6 +208,64 @@ class EnsurePython(unittest.TestCase):
         said, installed = self.run_it(1, INTERPOOL_PYTHON="/nowhere/python3")
         self.assertIn("/nowhere/python3: there is no such file", said)
         self.assertEqual(installed, [])
+
+
+# Stands in for a build that works: cmake has to search for a Python only.
+CMAKE = """\
+#!/bin/sh
+if [ "$1" = -P ]; then exec {cmake} "$@"; fi
+"""
+
+
+class Matrix(OnMachine):
+    def setUp(self):
+        super().setUp()
+        self.tools("awk", "grep", "ls", "sort", "tail", "tr")
+        os.remove(os.path.join(self.bin, "cmake"))
+        self.write("bin/cmake", CMAKE.format(cmake=shutil.which("cmake")))
+        for tool in ("c++", "ccache", "clang++-19", "git", "ninja", "pkg-config"):
+            self.write("bin/" + tool, "#!/bin/sh\n")
+        self.ctest_prints("100% tests passed, 0 tests failed out of 34", 0)
+
+    def ctest_prints(self, last_line, status):
+        self.write("bin/ctest", f"#!/bin/sh\necho '{last_line}'\nexit {status}\n")
+
+    def run_it(self, expect, *arguments):
+        """Runs scripts/matrix; the cells of its table."""
+        done = self.bash(os.path.join(self.top, "scripts/matrix"), *arguments)
+        self.assertEqual(done.returncode, expect, done.stderr)
+        return [line.split("  ") for line in done.stdout.splitlines() if line.startswith("3.")]
+
+    def assert_cells(self, cells, *expected):
+        self.assertEqual(
+            [" ".join(column.strip() for column in cell[:-1] if column.strip()) for cell in cells], list(expected)
+        )
+
+    def test_all_is_well(self):
+        self.with_python()
+        cells = self.run_it(0, "3.13-gcc", "3.13-clang")
+        self.assert_cells(cells, "3.13-gcc green 34 passed, 0 failed", "3.13-clang green 34 passed, 0 failed")
+
+    def test_a_test_fails(self):
+        self.with_python()
+        self.ctest_prints("97% tests passed, 1 tests failed out of 34", 8)
+        cells = self.run_it(1, "3.13-gcc", "3.13-clang")
+        self.assert_cells(cells, "3.13-gcc RED 33 passed, 1 failed", "3.13-clang RED 33 passed, 1 failed")
+
+    def test_no_test_runs(self):
+        self.with_python()
+        for status in (0, 8):
+            self.ctest_prints("No tests were found!!!", status)
+            self.assert_cells(self.run_it(1, "3.13-gcc"), "3.13-gcc RED no tests")
+
+    def test_a_python_is_missing(self):
+        self.with_python()
+        cells = self.run_it(1, "3.12-gcc", "3.13-gcc")
+        self.assert_cells(cells, "3.12-gcc RED not built", "3.13-gcc green 34 passed, 0 failed")
+
+    def test_no_such_cell(self):
+        for arguments in (["3.11-gcc"], ["3.13-icc"], ["--python", "3.16"], ["--compiler"], ["--frobnicate"]):
+            self.assertEqual(self.run_it(1, *arguments), [])
 
 
 if __name__ == "__main__":
