@@ -433,7 +433,14 @@ endif()
 if(NOT TARGET interpool_python)
   add_library(interpool_python SHARED IMPORTED GLOBAL)
 endif()
+# Debian's headers of a debug build are links to those of the other one, beside a pyconfig.h of their own. GCC goes by
+# where a system header really is, and so would take the other pyconfig.h: references would go uncounted.
+set(_options "")
+if(_found_debug)
+  set(_options "$<$<CXX_COMPILER_ID:GNU>:-fno-canonical-system-headers>")
+endif()
 set_target_properties(interpool_python PROPERTIES
+  INTERFACE_COMPILE_OPTIONS "${_options}"
   IMPORTED_LOCATION "${INTERPOOL_PYTHON_LIBRARY}"
   INTERFACE_INCLUDE_DIRECTORIES "${INTERPOOL_PYTHON_INCLUDE_DIRS}"
   INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${INTERPOOL_PYTHON_INCLUDE_DIRS}")

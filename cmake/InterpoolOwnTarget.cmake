@@ -34,8 +34,9 @@ function(interpool_own_target target)
     CXX_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON)
   if(_interpool_sanitize_flags)
-    # -O1 after the build type's own level: enough to be quick, not enough to lose the frames of a report.
-    target_compile_options(${target} PRIVATE ${_interpool_sanitize_flags} -fno-omit-frame-pointer -g -O1)
+    # After the build type's own. -O1: enough to be quick, not enough to lose the frames of a report. -g1: those frames
+    # have names and lines, and compiling takes two thirds of the time that it does with all variables.
+    target_compile_options(${target} PRIVATE ${_interpool_sanitize_flags} -fno-omit-frame-pointer -g1 -O1)
     # Whoever links the instrumented library needs the sanitizer's runtime too.
     get_target_property(type ${target} TYPE)
     if(type STREQUAL "EXECUTABLE")
