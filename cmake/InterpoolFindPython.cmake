@@ -29,8 +29,8 @@
 
 if(CMAKE_SCRIPT_MODE_FILE)
   cmake_minimum_required(VERSION 3.25)
-else()
-  include_guard(DIRECTORY)
+elseif(NOT INTERPOOL_PYTHON_FOR)
+  include_guard(DIRECTORY)  # not for find_package, which may have failed before and must fail again
 endif()
 
 set(_interpool_python_minimum 3.12)

@@ -4,6 +4,8 @@
 # system like it. What is mounted in it is gone with the command that runs there.
 
 sid_tree="${INTERPOOL_SID:-${XDG_CACHE_HOME:-$HOME/.cache}/interpool/sid}"
+# Beside it, from before it is made: what is in that folder is ours.
+sid_marker="$sid_tree.interpool"
 
 sid_packages=(
   python3.14-dev python3.14-venv python3.14-dbg libpython3.14-testsuite
@@ -17,9 +19,18 @@ sid_mirror() {
     sed -n 's/^Debian //p' | grep -v security | head -1
 }
 
+# check_sid: what follows may remove the folder, so it must be one that is made here.
+check_sid() {
+  [[ "$sid_tree" = /* ]] || die "INTERPOOL_SID is '$sid_tree': it must be an absolute path."
+  [ -e "$sid_marker" ] || [ -z "$(ls -A "$sid_tree" 2>/dev/null)" ] ||
+    die "$sid_tree is not a tree that interpool's scripts made: it is neither changed nor removed." \
+      "Name another folder with INTERPOOL_SID, or remove that one yourself."
+}
+
 # ensure_sid: makes the tree, or brings it up to the list of packages above.
 ensure_sid() {
   local stamp="$sid_tree/interpool-packages" mirror
+  check_sid
   [ "$(cat "$stamp" 2>/dev/null)" != "${sid_packages[*]}" ] || return 0
   [ "$(id -u)" = 0 ] || die "cells with Python 3.14 or newer run in a Debian sid tree, which takes root to make and to enter."
   have_apt || die "cells with Python 3.14 or newer run in a Debian sid tree, which takes apt to make."
@@ -28,8 +39,9 @@ ensure_sid() {
   [ -n "$mirror" ] || die "this system's apt has no Debian archive to make a sid tree from."
   if [ ! -x "$sid_tree/usr/bin/apt-get" ] || [ -d "$sid_tree/debootstrap" ]; then
     say "making a Debian sid tree in $sid_tree (a minute)"
-    rm -rf "${sid_tree:?}"
+    rm -rf --one-file-system "${sid_tree:?}"
     mkdir -p "$sid_tree"
+    touch "$sid_marker"
     debootstrap --variant=minbase sid "$sid_tree" "$mirror" >"$sid_tree.log" 2>&1 ||
       { tail -20 "$sid_tree.log" >&2; die "debootstrap failed; its log is $sid_tree.log"; }
   fi
@@ -62,7 +74,7 @@ in_sid() {
 
 # Nothing is mounted in it but while a command runs there.
 clean_sid() {
-  [ -e "$sid_tree" ] || return 0
+  check_sid
   ! grep -qF " $sid_tree/" /proc/self/mounts || die "something is mounted below $sid_tree; it is not removed."
-  rm -rf --one-file-system "${sid_tree:?}" "$sid_tree.log"
+  rm -rf --one-file-system "${sid_tree:?}" "$sid_tree.log" "$sid_marker"
 }

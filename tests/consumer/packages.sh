@@ -5,9 +5,10 @@
 set -euo pipefail
 packages="$(realpath "$1")"
 consumer="$(dirname "$(realpath "$0")")"
+package="$(dpkg-deb -f "$packages"/*.deb Package)"
 outside="$(mktemp -d)"
 log="$outside/log"
-trap 'status=$?; [ $status = 0 ] || cat "$log" >&2; dpkg --purge libinterpool-dev >/dev/null 2>&1 || true; rm -rf "$outside"' EXIT
+trap 'status=$?; [ $status = 0 ] || cat "$log" >&2; dpkg --purge "$package" >/dev/null 2>&1 || true; rm -rf "$outside"' EXIT
 
 # find_package WHERE [cmake argument...]
 find_package() {
@@ -18,13 +19,13 @@ find_package() {
 }
 
 apt-get -y --no-install-recommends install "$packages"/*.deb >"$log" 2>&1
-dpkg-query -W -f 'consumers: ${Package} ${Version} needs ${Depends}\n' libinterpool-dev
+dpkg-query -W -f 'consumers: ${Package} ${Version} needs ${Depends}\n' "$package"
 find_package deb
 echo "consumers: pkg-config, from deb"
 cp -r "$consumer" "$outside/consumer"
 make -C "$outside/consumer/pkg_config" >"$log" 2>&1
 "$outside/consumer/pkg_config/consumer"
-dpkg --purge libinterpool-dev >"$log" 2>&1
+dpkg --purge "$package" >"$log" 2>&1
 if "$outside/deb/consumer" >"$log" 2>&1; then
   echo "error: the package is removed, and the program still runs" >&2
   exit 1

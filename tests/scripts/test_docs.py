@@ -1,22 +1,23 @@
 #!/usr/bin/env python3
-"""Checks that README.md, CHANGELOG.md, docs/ and the README.md of an example say what is so.
+"""Checks that every Markdown file of the tree says what is so.
 
   test_docs.py [--compiler CXX]   checks the tree; prints file:line: message for each problem, exit 1 if any
   test_docs.py --self-test        checks this script: plants one problem of each kind, expects each found
 
 The rules:
-  programs   a C++ block with a main() is, to the letter, a source of an example that is built; if the documents show
+  programs   a block with a main() is marked as C++, and is, to the letter, a source of an example that is built; if the documents show
              a program whose output test_examples.py knows, README.md shows that output too. README.md shows the
              quickstart.
   fragments  any other C++ block compiles against the public headers: inside a function that has a
              `Runtime& python` and a `SubinterpreterExecutor& pool`, or, marked "cpp namespace", outside of one.
-  names      a file, link, heading, header, CMake target, preset, option, script, script's option, test label or C++ name
-             that is mentioned exists.
+  names      a file, link, heading, header, CMake target, preset, option, script, its option or argument, test, test
+             label or C++ name that is mentioned exists.
 """
 
 import ast
 import builtins
 import glob
+import itertools
 import json
 import os
 import re
@@ -27,9 +28,11 @@ import tempfile
 TOP_FILES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "CMakeLists.txt", "CMakePresets.json",
              ".clang-format", ".clang-tidy", ".editorconfig", ".gitignore")
 TOP_FOLDERS = r"\.ci|benchmarks|cmake|docs|examples|include|scripts|src|tests"
-PATH = re.compile(rf"(?<![\w./<~-])(?:{TOP_FOLDERS})/[\w./*-]*[\w*/]")
+# What leads to the tree may stand before it: ./, ../, a variable, where somebody has it.
+PATH = re.compile(rf"(?<![\w.<~-])(?<![\w>]/)(?:(?:\.\.?|[\w./~$-]*\binterpool)/)*((?:{TOP_FOLDERS})/[\w./*{{,}}-]*[\w*/}}])")
+FILE = re.compile(r"^[\w.-]+\.(?:cpp|h|py|cmake|md|supp|patch)$")
 QUICKSTART = "examples/quickstart/main.cpp"
-HEADER = re.compile(r"<(interpool/[\w/.]+)>")
+HEADER = re.compile(r"(?<![\w./])[<\"`]?(interpool/[\w/]+\.h)\b")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 SPAN = re.compile(r"(`+)(.+?)\1")
 # Names of others that look like ours.
@@ -44,6 +47,24 @@ PROLOGUE = """\
 #include <vector>
 using namespace std::chrono_literals;
 """
+
+
+# Scripts whose arguments are words that they know, and how a script says that it knows {}.
+SCRIPTS_OF_WORDS = {
+    ".ci/run": r"\bstep_{}\(\)",
+    "scripts/consumers": r"(?m)^ +[\w |]*\b{}\b[\w |]*\)",
+    "scripts/matrix": r"\b{}\b",
+    "scripts/mutants": r"(?!)",  # none but the names of mutants
+}
+
+
+def alternatives(path):
+    """The paths that a path with {this,that} in it stands for."""
+    braces = re.search(r"\{([^{}]*)\}", path)
+    if not braces:
+        return [path]
+    return [one for part in braces.group(1).split(",")
+            for one in alternatives(path[:braces.start()] + part + path[braces.end():])]
 
 
 class Document:
@@ -84,15 +105,23 @@ class Checker:
         self.root = root
         self.compiler = compiler
         self.problems = []
-        paths = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"] + sorted(
-            os.path.relpath(path, root) for pattern in ("docs/*.md", "examples/*/README.md")
-            for path in glob.glob(os.path.join(root, pattern)))
-        self.documents = [Document(root, path) for path in paths if self.exists(path)]
+        paths = glob.glob("*.md", root_dir=root)
+        for area in TOP_FOLDERS.replace("\\", "").split("|"):
+            paths += (os.path.join(area, path) for path in glob.glob("**/*.md", root_dir=os.path.join(root, area),
+                                                                     recursive=True))
+        self.documents = [Document(root, path) for path in sorted(paths)]
         self.code = {path: self.read(path) for path in self.sources()}
         self.words = set()
         for path, text in self.code.items():
             self.words.update(re.findall(r"\w+", text))
         self.cmake = "\n".join(text for path, text in self.code.items() if path.endswith((".txt", ".cmake")))
+        self.files = {os.path.basename(path) for path in self.code} | {os.path.basename(path) for path in paths}
+        self.targets = set(re.findall(r"\badd_(?:executable|library|custom_target)\((\w+)", self.cmake))
+        # As tests/CMakeLists.txt names what its functions make.
+        self.tests = set()
+        for kind, name in re.findall(r"^ *interpool_(unit|stress|scenario|script|seeded)_test\((\w+)", self.cmake, re.M):
+            self.tests.add(f"{kind}.{name}")
+            self.targets.add(f"seeded_{name}" if kind == "seeded" else f"{name}_{'test' if kind == 'unit' else kind}")
 
     def exists(self, path):
         return os.path.exists(os.path.join(self.root, path))
@@ -146,28 +175,47 @@ class Checker:
     def check_text(self, document, line, text):
         """What is looked for in prose and in blocks alike."""
         for match in PATH.finditer(text):
-            path = match.group(0)
-            if not glob.glob(os.path.join(self.root, path)):
-                self.report(document, line, f"there is no {path}")
+            for path in alternatives(match.group(1)):
+                if not glob.glob(os.path.join(self.root, path)):
+                    self.report(document, line, f"there is no {path}")
         for header in HEADER.findall(text):
             if not self.exists(os.path.join("include", header)):
                 self.report(document, line, f"there is no header <{header}>")
-        for name in re.findall(r"\bINTERPOOL_[A-Z0-9_]+\b", text):
+        for name in re.findall(r"(?:\b|-D)(INTERPOOL_[A-Z0-9_]+)\b", text):
             if name not in self.words:
                 self.report(document, line, f"nothing is called {name}")
         for name in re.findall(r"\binterpool::(\w+)", text):
             if name not in self.words:
                 self.report(document, line, f"there is no interpool::{name}")
+        for name in re.findall(r"\bthe `([\w-]+)` preset\b", text):
+            self.check_preset(document, line, "configure", name)
         for kind, name in re.findall(r"\b(cmake|ctest)\b[^|;&#`]*?--preset[ =]([\w-]+)", text):
             self.check_preset(document, line, "test" if kind == "ctest" else "configure", name)
-        for name in re.findall(r"--target[ =]([\w-]+)", text):
-            if not re.search(rf"\badd_(executable|library|custom_target)\({re.escape(name)}\b", self.cmake):
+        targets = re.findall(r"\btargets? `(\w+)`", text)
+        for names in re.findall(r"(?:--target[ =]|\bcmake --build [^|;&#`]*-t )((?:[\w-]+ ?)+)", text):
+            targets += itertools.takewhile(lambda name: not name.startswith("-"), names.split())
+        targets += re.findall(r"\bbuild/[\w-]+/(?:tests|benchmarks|examples/\w+)/(\w+)", text)
+        for name in targets:
+            if name not in self.targets:
                 self.report(document, line, f"there is no target {name}")
+        for name in re.findall(r"\bctest\b[^|;&#`]*? -R ([\w.]+)", text):
+            if not any(name in test for test in self.tests):
+                self.report(document, line, f"no test is called {name}")
+        for name in re.findall(r"(?<![\w/.-])interpool_\w+", text):
+            if name not in self.words:
+                self.report(document, line, f"nothing is called {name}")
         for name in re.findall(r"\bctest\b[^|;&#`]*? -L ([\w-]+)", text):
             if not re.search(rf"Labels:.*\b{re.escape(name)}\b", self.read("tests/CMakeLists.txt")):
                 self.report(document, line, f"no test has the label {name}")
-        for script, rest in re.findall(r"(?<![\w/])(scripts/[\w-]+|\.ci/run)([^|;&#`]*)", text):
+        for script, rest in re.findall(r"(?<!tests/)(scripts/[\w-]+|\.ci/run)([^|;&#`]*)", text):
             known = self.read(script)
+            # One whose arguments are words that it knows says which; those of a command, not of a sentence.
+            words = SCRIPTS_OF_WORDS.get(script)
+            if words and re.search(rf"(`|^\s*|\bbash ){re.escape(script + rest)}", text):
+                for argument in re.findall(r"(?<=[\s,])([a-z0-9][\w.-]*)", re.sub(r"--(?:tests|only) \S+", "", rest)):
+                    if not re.search(words.format(re.escape(argument)), known) and not self.exists(
+                            f"tests/mutants/{argument}.patch"):
+                        self.report(document, line, f"{script} does not know {argument}")
             if "indexer" in known:
                 known += "".join(text for path, text in self.code.items() if path.startswith("examples/indexer/"))
             for option in re.findall(r"(?<=\s)(--[a-z][\w-]*)", rest):
@@ -184,6 +232,8 @@ class Checker:
         """Code inside a line: names of C++."""
         if span in TOP_FILES and not self.exists(span):
             self.report(document, line, f"there is no {span}")
+        elif FILE.match(span) and span not in self.files and not self.exists(span):
+            self.report(document, line, f"no file is called {span}")
         name = re.match(r"^(~?\w+(?:::~?\w+)*)(\(.*\))?$", span)
         if not name:
             return
@@ -202,7 +252,7 @@ class Checker:
     def cpp_blocks(self):
         for document in self.documents:
             for start, info, text in document.blocks:
-                if info.split()[:1] in (["cpp"], ["c++"]):
+                if info.lower().split()[:1] in (["cpp"], ["c++"]):
                     yield document, start, info, text
 
     def built_examples(self):
@@ -215,6 +265,10 @@ class Checker:
                     yield path, text
 
     def check_programs(self):
+        for document in self.documents:
+            for start, info, text in document.blocks:
+                if re.search(r"\bint main\(", text) and info.lower().split()[:1] not in (["cpp"], ["c++"]):
+                    self.report(document, start, "this program is not marked as cpp, so nothing looks at it")
         examples = dict(self.built_examples())
         shown = set()
         for document, start, _, text in self.cpp_blocks():
@@ -279,7 +333,12 @@ TREE = {
     "include/interpool/interpool.h": "namespace interpool { struct Runtime { void stop(int); };\n"
                                      "struct SubinterpreterExecutor { int in_flight(); }; }\n",
     "scripts/run": "case $1 in --fast) ;; esac\n",
-    "tests/CMakeLists.txt": "# Labels: unit, script.\n",
+    "tests/CMakeLists.txt": "# Labels: unit, script.\ninterpool_unit_test(known known_test.cpp)\n",
+    "tests/mutants/known.patch": "",
+    ".ci/run": "step_one() { true; }\n",
+    "scripts/consumers": "  case $1 in\n    shared | static) ;;\n  esac\n",
+    "scripts/matrix": "cells=(3.13-gcc)\ncase $1 in --python) ;; esac\n",
+    "scripts/mutants": "",
     "docs/other.md": "# A heading, here\n",
 }
 
@@ -288,7 +347,10 @@ LINES = [
     ("Fine: `examples/quickstart/main.cpp`, `examples/*/main.cpp`, [x](docs/other.md#a-heading-here), `LICENSE`.", False),
     ("`Runtime::stop`, `in_flight()`, `SubinterpreterExecutor`, `std::vector`, `ImportError`, `PyObject`.", False),
     ("`cmake --preset dev`, `ctest --preset dev -L unit`, `--target quickstart`, `scripts/run --fast`.", False),
-    ("`INTERPOOL_KNOWN`, `interpool::interpool`, `<interpool/interpool.h>`, [y](#the-title).", False),
+    ("`other.md`, `main.cpp`, ./docs/other.md, docs/{other,other}.md, the target `quickstart`, the `dev` preset.", False),
+    ("`ctest -R known`, `build/dev/tests/known_test`, `cmake --build b -t quickstart`.", False),
+    ("`.ci/run one`, `scripts/consumers shared`, `scripts/matrix 3.13-gcc`, `scripts/mutants known`.", False),
+    ("`INTERPOOL_KNOWN`, `-DINTERPOOL_KNOWN=ON`, `interpool_unit_test`, `interpool::interpool`, `<interpool/interpool.h>`, [y](#the-title).", False),
     ("A missing file: `src/base/nothing.h`.", True),
     ("A missing pattern: examples/*/nothing.cpp.", True),
     ("A missing top file: `CHANGELOG.md`.", True),
@@ -296,6 +358,26 @@ LINES = [
     ("A missing heading: [x](docs/other.md#nothing).", True),
     ("A missing heading of its own: [x](#nothing).", True),
     ("A missing header: `<interpool/nothing.h>`.", True),
+    ("A missing header, otherwise: `interpool/nothing.h`.", True),
+    ("A missing file, from here: `./docs/nothing.md`.", True),
+    ("A missing file, from beside: ../docs/nothing.md.", True),
+    ("A missing file, from where it is: /path/to/interpool/scripts/nothing.", True),
+    ("A missing file of two: docs/{other,nothing}.md.", True),
+    ("A missing file without its folder: `nothing_test.cpp`.", True),
+    ("A missing document: `CONTRIBUTORS.md`.", True),
+    ("A missing option, set: `-DINTERPOOL_NOTHING=ON`.", True),
+    ("A missing target, named: the target `nothing`.", True),
+    ("A missing target of ours: `interpool_nothing`.", True),
+    ("A missing target after another: `cmake --build build --target quickstart nothing`.", True),
+    ("A missing target, in short: `cmake --build build -t nothing`.", True),
+    ("A missing program: `build/dev/tests/nothing_test`.", True),
+    ("A missing test: `ctest -R nothing_at_all`.", True),
+    ("A missing preset, named: the `nothing` preset.", True),
+    ("A missing step: `bash .ci/run nothing`.", True),
+    ("A missing kind: `scripts/consumers nothing`.", True),
+    ("A missing cell: `scripts/matrix 3.11-gcc`.", True),
+    ("A missing Python: `scripts/matrix --python 3.13,3.11`.", True),
+    ("A missing mutant: `scripts/mutants nothing`.", True),
     ("A missing option: INTERPOOL_NOTHING.", True),
     ("A missing target: `interpool::nothing`.", True),
     ("A missing target to build: `cmake --build build --target nothing`.", True),
@@ -321,6 +403,8 @@ BLOCKS = [
     ("cpp namespace", "python.stop(1);\n", True),
     ("sh", "scripts/run --fast && ls src/nothing\n", True),
     ("text", "nothing() NothingAtAll\n", False),
+    ("text", "int main() {}\n", True),
+    ("c", "int main() {}\n", True),
 ]
 
 

@@ -12,6 +12,10 @@ int main(int argc, char** argv) {
 
   const interpool::test::WithRuntime with_runtime;
   int status = RUN_ALL_TESTS();
+  if (testing::UnitTest::GetInstance()->test_to_run_count() == 0) {
+    std::fputs("no test ran: a filter that fits none?\n", stderr);
+    status = 1;
+  }
   for (const std::string& problem : with_runtime.stop()) {
     std::fprintf(stderr, "at the end of all tests: %s\n", problem.c_str());
     status = 1;
