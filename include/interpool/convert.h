@@ -13,16 +13,20 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace interpool {
@@ -71,6 +75,11 @@ class INTERPOOL_API Encoder {
   virtual void begin_tuple(std::size_t size) = 0;
   /// Opens a dict of `size` entries: key, value, key, value, …
   virtual void begin_dict(std::size_t size) = 0;
+  /// Opens a set of `size` members. A Value has a list in its place.
+  virtual void begin_set(std::size_t size) = 0;
+  /// Opens an object of the class that `python_class` names, "module:Class", which is called with `size`
+  /// keyword arguments: name, value, name, value, … A Value has a dict in its place.
+  virtual void begin_object(std::string_view python_class, std::size_t size) = 0;
   /// Closes the container that was opened last; throws ConversionError if it is not full.
   virtual void end() = 0;
 
@@ -113,6 +122,13 @@ class INTERPOOL_API Decoder {
   virtual void items(detail::FunctionRef<void(Decoder& item)> visit) = 0;
   /// Calls `visit` for each entry of a dict, in its order.
   virtual void entries(detail::FunctionRef<void(Decoder& key, Decoder& value)> visit) = 0;
+  /// Calls `visit` for each member of a set or frozenset, in any order. A Value's list will do.
+  virtual void members(detail::FunctionRef<void(Decoder& member)> visit) = 0;
+  /// Calls `visit` for the entry of a dict with that str as its key, or for the attribute of that name of any
+  /// other object (a dataclass, a namedtuple). False if there is none.
+  virtual bool field(std::string_view name, detail::FunctionRef<void(Decoder& value)> visit) = 0;
+  /// A str, bytes, or what has an `__fspath__` (pathlib.Path): a path as the file system has it.
+  virtual std::string get_path() = 0;
   /// Where in the whole value this one is: `[3].user.id`; empty when it is the whole.
   [[nodiscard]] virtual std::string path() const = 0;
   /// Throws a ConversionError that names this value's path.
@@ -206,6 +222,15 @@ constexpr void require_decodable() {
 [[noreturn]] INTERPOOL_API void fail_range(long double value);
 [[noreturn]] INTERPOOL_API void fail_none(const Decoder& in);
 [[noreturn]] INTERPOOL_API void fail_size(const Decoder& in, std::size_t wanted, std::size_t found);
+/// What was wrong with each alternative of a variant.
+[[noreturn]] INTERPOOL_API void fail_alternatives(const Decoder& in, std::span<const std::string> reasons);
+/// Whether `decode` throws no ConversionError; else its text goes into `reasons`.
+INTERPOOL_API bool converts(FunctionRef<void()> decode, std::vector<std::string>& reasons);
+/// A path as Python's os functions see it: what is not UTF-8 in it becomes lone surrogates
+/// ("surrogateescape").
+INTERPOOL_API std::string text_of_path(std::string_view native);
+/// The way back.
+INTERPOOL_API std::string path_of_text(std::string_view text);
 
 /// How much of a size that Python claims is worth reserving: a sequence may claim what it likes.
 constexpr std::size_t believable_size(std::size_t claimed) { return claimed < 4096 ? claimed : 4096; }
@@ -413,5 +438,139 @@ struct Converter<std::map<K, V>> : detail::MapConverter<std::map<K, V>> {};
 /// The same, without the order.
 template <class K, class V>
 struct Converter<std::unordered_map<K, V>> : detail::MapConverter<std::unordered_map<K, V>> {};
+
+namespace detail {
+
+template <class Set>
+struct SetConverter {
+  using Member = typename Set::key_type;
+  static void encode(Encoder& out, const Set& value) {
+    out.begin_set(value.size());
+    for (const Member& member : value) Converter<Member>::encode(out, member);
+    out.end();
+  }
+  static Set decode(Decoder& in) {
+    Set value;
+    in.members([&](Decoder& member) { value.insert(Converter<Member>::decode(member)); });
+    return value;
+  }
+};
+
+/// Of other enumerations not each number is a value.
+template <class T>
+concept EnumOfFixedType = std::is_enum_v<T> && requires { T{0}; };
+
+/// The kind that a T has in Python, where it always has the same.
+template <class T>
+inline constexpr Kind kKindOf = Kind::kOther;
+template <>
+inline constexpr Kind kKindOf<std::nullptr_t> = Kind::kNone;
+template <>
+inline constexpr Kind kKindOf<bool> = Kind::kBool;
+template <Integer T>
+inline constexpr Kind kKindOf<T> = Kind::kInt;
+template <std::floating_point T>
+inline constexpr Kind kKindOf<T> = Kind::kFloat;
+template <>
+inline constexpr Kind kKindOf<std::string> = Kind::kStr;
+template <>
+inline constexpr Kind kKindOf<Bytes> = Kind::kBytes;
+template <class T>
+inline constexpr Kind kKindOf<std::vector<T>> = Kind::kList;
+template <class... Ts>
+inline constexpr Kind kKindOf<std::tuple<Ts...>> = Kind::kTuple;
+template <class A, class B>
+inline constexpr Kind kKindOf<std::pair<A, B>> = Kind::kTuple;
+template <class K, class V>
+inline constexpr Kind kKindOf<std::map<K, V>> = Kind::kDict;
+template <class K, class V>
+inline constexpr Kind kKindOf<std::unordered_map<K, V>> = Kind::kDict;
+
+}  // namespace detail
+
+/// A set to Python; a set or frozenset from it.
+template <class T>
+struct Converter<std::set<T>> : detail::SetConverter<std::set<T>> {};
+/// The same.
+template <class T>
+struct Converter<std::unordered_set<T>> : detail::SetConverter<std::unordered_set<T>> {};
+
+/// The number of an enumerator. Any number that the enumeration's type holds comes back, whether an
+/// enumerator has it or not; so the enumeration needs a type that is written down, as `enum class` has.
+template <detail::EnumOfFixedType T>
+struct Converter<T> {
+  static void encode(Encoder& out, T value) {
+    if constexpr (kSigned) {
+      out.put_int(static_cast<std::int64_t>(value));
+    } else {
+      out.put_uint(static_cast<std::uint64_t>(value));
+    }
+  }
+  static T decode(Decoder& in) {
+    if constexpr (kSigned) {
+      return checked(in, in.get_int());
+    } else {
+      return checked(in, in.get_uint());
+    }
+  }
+
+ private:
+  using Underlying = std::underlying_type_t<T>;
+  static constexpr bool kSigned = std::is_signed_v<Underlying>;
+  template <class Number>
+  static T checked(Decoder& in, Number value) {
+    using Limits = std::numeric_limits<Underlying>;
+    if (value < static_cast<Number>(Limits::min()) || value > static_cast<Number>(Limits::max())) {
+      detail::fail_range(in, std::to_string(value), kSigned, 8 * sizeof(Underlying));
+    }
+    return static_cast<T>(value);
+  }
+};
+
+/// A str to Python, from which os.fsencode() makes the path again, also where it is not UTF-8. From it a str,
+/// bytes or a pathlib.Path.
+template <>
+struct Converter<std::filesystem::path> {
+  static void encode(Encoder& out, const std::filesystem::path& value) {
+    out.put_str(detail::text_of_path(value.native()));
+  }
+  static std::filesystem::path decode(Decoder& in) { return in.get_path(); }
+};
+
+/// Whatever it holds. From Python the alternative of the value's own kind, and else the first that takes it:
+/// so 1 is an int in a variant of double and int, and a double in one of double and std::string.
+template <class... Ts>
+struct Converter<std::variant<Ts...>> {
+  static void encode(Encoder& out, const std::variant<Ts...>& value) {
+    std::visit([&]<class T>(const T& alternative) { Converter<T>::encode(out, alternative); }, value);
+  }
+  static std::variant<Ts...> decode(Decoder& in) {
+    std::optional<std::variant<Ts...>> value;
+    std::vector<std::string> reasons;
+    const Kind kind = in.kind();
+    decode_where(
+        in, value, reasons, [&](Kind natural) { return natural == kind; }, std::index_sequence_for<Ts...>{});
+    if (!value) {
+      decode_where(
+          in, value, reasons, [&](Kind natural) { return natural != kind; },
+          std::index_sequence_for<Ts...>{});
+    }
+    if (!value) detail::fail_alternatives(in, reasons);
+    return std::move(*value);
+  }
+
+ private:
+  template <class Wanted, std::size_t... I>
+  static void decode_where(Decoder& in, std::optional<std::variant<Ts...>>& value,
+                           std::vector<std::string>& reasons, Wanted wanted,
+                           std::index_sequence<I...> /*indices*/) {
+    const auto try_one = [&]<std::size_t At, class T>() {
+      return wanted(detail::kKindOf<T>) &&
+             detail::converts([&] { value.emplace(std::in_place_index<At>, Converter<T>::decode(in)); },
+                              reasons);
+    };
+    (void)(try_one.template operator()<I, Ts>() || ...);
+  }
+};
 
 }  // namespace interpool

@@ -4,6 +4,7 @@
 #include <interpool/convert.h>
 #include <interpool/error.h>
 #include <interpool/executor.h>
+#include <interpool/fields.h>
 #include <interpool/future.h>
 #include <interpool/log.h>
 #include <interpool/result.h>

@@ -1,9 +1,13 @@
 #include "interpool/convert.h"
 
 #include "interpool/error.h"
+#include "interpool/fields.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <utility>
 
 namespace interpool {
@@ -48,6 +52,87 @@ void fail_none(const Decoder& in) { in.fail(fmt::format("None wanted, a '{}' fou
 
 void fail_size(const Decoder& in, std::size_t wanted, std::size_t found) {
   in.fail(fmt::format("{} items wanted, {} found", wanted, found));
+}
+
+void fail_alternatives(const Decoder& in, std::span<const std::string> reasons) {
+  in.fail(fmt::format("a '{}' is none of the alternatives: {}", in.type_name(), fmt::join(reasons, "; ")));
+}
+
+void fail_field(const Decoder& in, std::string_view name) {
+  in.fail(fmt::format("this '{}' has no '{}'", in.type_name(), name));
+}
+
+bool converts(FunctionRef<void()> decode, std::vector<std::string>& reasons) {
+  try {
+    decode();
+    return true;
+  } catch (const ConversionError& error) {
+    reasons.push_back(error.reason());
+    return false;
+  }
+}
+
+namespace {
+
+/// The length of the character that `text` begins with, or 0 where that is none: UTF-8 as Python reads it,
+/// without surrogates and in the shortest form.
+std::size_t character_length(std::string_view text) {
+  const auto byte = [&](std::size_t at) -> unsigned {
+    return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U;
+  };
+  const auto follows = [&](std::size_t at, unsigned low = 0x80, unsigned high = 0xBF) {
+    return byte(at) >= low && byte(at) <= high;
+  };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
+  if (first >= 0xE0 && first <= 0xEF) {
+    const unsigned low = first == 0xE0 ? 0xA0 : 0x80;
+    const unsigned high = first == 0xED ? 0x9F : 0xBF;
+    return follows(1, low, high) && follows(2) ? 3 : 0;
+  }
+  if (first >= 0xF0 && first <= 0xF4) {
+    const unsigned low = first == 0xF0 ? 0x90 : 0x80;
+    const unsigned high = first == 0xF4 ? 0x8F : 0xBF;
+    return follows(1, low, high) && follows(2) && follows(3) ? 4 : 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::string text_of_path(std::string_view native) {
+  std::string text;
+  text.reserve(native.size());
+  while (!native.empty()) {
+    const std::size_t length = character_length(native);
+    if (length > 0) {
+      text += native.substr(0, length);
+      native.remove_prefix(length);
+      continue;
+    }
+    // U+DC80 to U+DCFF stand for the bytes 0x80 to 0xFF (PEP 383).
+    const unsigned byte = static_cast<unsigned char>(native.front());
+    text += {'\xED', static_cast<char>(byte < 0xC0 ? 0xB2 : 0xB3), static_cast<char>(0x80 | (byte & 0x3F))};
+    native.remove_prefix(1);
+  }
+  return text;
+}
+
+std::string path_of_text(std::string_view text) {
+  std::string native;
+  native.reserve(text.size());
+  while (!text.empty()) {
+    const bool escaped = text.size() >= 3 && text[0] == '\xED' && (text[1] == '\xB2' || text[1] == '\xB3');
+    if (escaped) {
+      native += static_cast<char>((text[1] == '\xB2' ? 0x80 : 0xC0) | (text[2] & 0x3F));
+      text.remove_prefix(3);
+    } else {
+      native += text.front();
+      text.remove_prefix(1);
+    }
+  }
+  return native;
 }
 
 }  // namespace detail

@@ -22,6 +22,8 @@ std::string PathStep::text() const {
 
 void IndexStep::append(std::string& text) const { append_subscript(text, std::to_string(index_)); }
 
+void FieldStep::append(std::string& text) const { append_key(text, name_); }
+
 void append_key(std::string& text, std::string_view key) {
   if (is_name(key)) {
     if (!text.empty()) text += '.';

@@ -38,6 +38,16 @@ class IndexStep final : public PathStep {
   std::size_t index_;
 };
 
+/// `.name`: a field of a struct.
+class FieldStep final : public PathStep {
+ public:
+  FieldStep(const PathStep* parent, std::string_view name) noexcept : PathStep(parent), name_(name) {}
+
+ private:
+  void append(std::string& text) const override;
+  std::string_view name_;
+};
+
 /// `.name`, or `['not a name']`
 void append_key(std::string& text, std::string_view key);
 /// `[text]`, for a key that is no string.

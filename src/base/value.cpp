@@ -49,6 +49,8 @@ class ValueEncoder final : public Encoder {
   void begin_list(std::size_t size) override { begin(Kind::kList, size); }
   void begin_tuple(std::size_t size) override { begin(Kind::kTuple, size); }
   void begin_dict(std::size_t size) override { begin(Kind::kDict, 2 * size); }
+  void begin_set(std::size_t size) override { begin_list(size); }
+  void begin_object(std::string_view /*python_class*/, std::size_t size) override { begin_dict(size); }
   void end() override {
     if (frames_.empty()) fail("its Converter closed a container that it did not open");
     Frame frame = std::move(frames_.back());
@@ -175,6 +177,26 @@ class ValueDecoder final : public Decoder {
       ValueDecoder mapped_decoder(mapped, &step);
       visit(key_decoder, mapped_decoder);
     }
+  }
+  void members(detail::FunctionRef<void(Decoder&)> visit) override { items(visit); }
+  bool field(std::string_view name, detail::FunctionRef<void(Decoder&)> visit) override {
+    require(Kind::kDict);
+    check_depth();
+    for (const auto& [key, mapped] : value_.as_dict()) {
+      if (key.kind() != Kind::kStr || key.as_str() != name) continue;
+      const FieldStep step(at_, name);
+      ValueDecoder decoder(mapped, &step);
+      visit(decoder);
+      return true;
+    }
+    return false;
+  }
+  std::string get_path() override {
+    if (kind() == Kind::kBytes) {
+      const Bytes& bytes = value_.as_bytes();
+      return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+    }
+    return detail::path_of_text(get_str());
   }
   [[nodiscard]] std::string path() const override { return at_ == nullptr ? std::string() : at_->text(); }
 

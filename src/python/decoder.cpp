@@ -29,6 +29,16 @@ class KeyStep final : public PathStep {
   PyObject* key_;
 };
 
+/// A member of a set.
+class MemberStep final : public PathStep {
+ public:
+  MemberStep(const PathStep* parent, PyObject* member) noexcept : PathStep(parent), member_(member) {}
+
+ private:
+  void append(std::string& text) const override { append_subscript(text, repr_of(member_)); }
+  PyObject* member_;
+};
+
 bool is_sequence(PyObject* object) {
   return PySequence_Check(object) != 0 && PyUnicode_Check(object) == 0 && PyBytes_Check(object) == 0 &&
          PyByteArray_Check(object) == 0 && PyDict_Check(object) == 0;
@@ -179,6 +189,57 @@ void PythonDecoder::entries(detail::FunctionRef<void(Decoder&, Decoder&)> visit)
     PythonDecoder value(PyTuple_GET_ITEM(pair, 1), &step);
     visit(key, value);
   }
+}
+
+void PythonDecoder::members(detail::FunctionRef<void(Decoder&)> visit) {
+  check_depth();
+  if (PyAnySet_Check(object_) == 0) fail_kind("a set");
+  const Object all = Object::take(PySequence_List(object_));  // a snapshot: the set may change under way
+  if (!all) fail_raised();
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(all.get()); ++i) {
+    const MemberStep step(at_, PyList_GET_ITEM(all.get(), i));
+    PythonDecoder member(PyList_GET_ITEM(all.get(), i), &step);
+    visit(member);
+  }
+}
+
+bool PythonDecoder::field(std::string_view name, detail::FunctionRef<void(Decoder&)> visit) {
+  check_depth();
+  PyObject* text = PyUnicode_FromStringAndSize(name.data(), static_cast<Py_ssize_t>(name.size()));
+  // There are only so many declarations of fields, and each lookup finds an interned name sooner.
+  if (text != nullptr) PyUnicode_InternInPlace(&text);
+  const Object key = Object::take(text);
+  if (!key) fail_raised();
+  Object value;
+  if (PyDict_Check(object_) != 0) {
+    value = Object::share(PyDict_GetItemWithError(object_, key.get()));
+    if (!value && PyErr_Occurred() != nullptr) fail_raised();
+  } else {
+    value = Object::take(PyObject_GetAttr(object_, key.get()));
+    if (!value) {
+      if (PyErr_ExceptionMatches(PyExc_AttributeError) == 0) fail_raised();
+      PyErr_Clear();
+    }
+  }
+  if (!value) return false;
+  const FieldStep step(at_, name);
+  PythonDecoder decoder(value.get(), &step);
+  visit(decoder);
+  return true;
+}
+
+std::string PythonDecoder::get_path() {
+  const Object path = Object::take(PyOS_FSPath(object_));
+  if (!path) {
+    if (PyErr_ExceptionMatches(PyExc_TypeError) == 0) fail_raised();
+    PyErr_Clear();
+    fail_kind("a path");
+  }
+  if (PyBytes_Check(path.get()) != 0) {
+    return {PyBytes_AS_STRING(path.get()), static_cast<std::size_t>(PyBytes_GET_SIZE(path.get()))};
+  }
+  if (const std::optional<std::string> text = utf8_of(path.get())) return detail::path_of_text(*text);
+  fail_raised();
 }
 
 void PythonDecoder::check_depth() const {

@@ -25,6 +25,9 @@ class PythonDecoder final : public Decoder {
   std::size_t size() override;
   void items(detail::FunctionRef<void(Decoder&)> visit) override;
   void entries(detail::FunctionRef<void(Decoder&, Decoder&)> visit) override;
+  void members(detail::FunctionRef<void(Decoder&)> visit) override;
+  bool field(std::string_view name, detail::FunctionRef<void(Decoder&)> visit) override;
+  std::string get_path() override;
   [[nodiscard]] std::string path() const override;
 
  private:

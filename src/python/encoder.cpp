@@ -6,11 +6,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <string>
+#include <utility>
+
 namespace interpool::python {
 
 void PythonEncoder::drop_frames() noexcept {
   for (const Frame& frame : frames_) {
     Py_XDECREF(frame.key);
+    Py_XDECREF(frame.type);
     Py_DECREF(frame.container);
   }
 }
@@ -38,21 +43,39 @@ void PythonEncoder::put_bytes(std::span<const std::byte> bytes) {
 }
 
 void PythonEncoder::begin_list(std::size_t size) {
-  begin(Kind::kList, size, PyList_New(static_cast<Py_ssize_t>(size)));
+  begin(Container::kList, size, PyList_New(static_cast<Py_ssize_t>(size)));
 }
 void PythonEncoder::begin_tuple(std::size_t size) {
-  begin(Kind::kTuple, size, PyTuple_New(static_cast<Py_ssize_t>(size)));
+  begin(Container::kTuple, size, PyTuple_New(static_cast<Py_ssize_t>(size)));
 }
-void PythonEncoder::begin_dict(std::size_t size) { begin(Kind::kDict, 2 * size, PyDict_New()); }
+void PythonEncoder::begin_dict(std::size_t size) { begin(Container::kDict, 2 * size, PyDict_New()); }
+void PythonEncoder::begin_set(std::size_t size) { begin(Container::kSet, size, PySet_New(nullptr)); }
 
-void PythonEncoder::begin(Kind kind, std::size_t size, PyObject* container) {
+void PythonEncoder::begin_object(std::string_view python_class, std::size_t size) {
+  const std::size_t colon = python_class.find(':');
+  if (colon == std::string_view::npos) {
+    fail(fmt::format("'{}' does not name a class: write 'module:Class'", python_class));
+  }
+  Object found = Object::take(PyImport_ImportModule(std::string(python_class.substr(0, colon)).c_str()));
+  for (std::string_view rest = python_class.substr(colon + 1); found && !rest.empty();) {
+    const std::size_t dot = std::min(rest.find('.'), rest.size());
+    found = Object::take(PyObject_GetAttrString(found.get(), std::string(rest.substr(0, dot)).c_str()));
+    rest.remove_prefix(std::min(dot + 1, rest.size()));
+  }
+  if (!found) fail_raised();
+  begin(Container::kObject, 2 * size, PyDict_New(), std::move(found));
+}
+
+void PythonEncoder::begin(Container kind, std::size_t size, PyObject* container, Object type) {
   Object owned = Object::take(container);
   if (!owned) fail_raised();
   if (frames_.size() >= kMaxDepth) {
     fail(fmt::format("nested deeper than {} containers, or contains itself", kMaxDepth));
   }
-  frames_.push_back({.kind = kind, .size = size, .container = owned.get(), .key = nullptr});
+  frames_.push_back(
+      {.kind = kind, .size = size, .container = owned.get(), .key = nullptr, .type = type.get()});
   (void)owned.release();
+  (void)type.release();
 }
 
 void PythonEncoder::end() {
@@ -61,9 +84,14 @@ void PythonEncoder::end() {
     fail(fmt::format("its Converter announced {} values and wrote {}", frames_.back().size,
                      frames_.back().next));
   }
-  PyObject* container = frames_.back().container;
+  Object finished = Object::take(frames_.back().container);
+  const Object type = Object::take(frames_.back().type);
   frames_.pop_back();
-  put(container);
+  if (type) {
+    finished = Object::take(PyObject_VectorcallDict(type.get(), nullptr, 0, finished.get()));
+    if (!finished) fail_raised();
+  }
+  put(finished.release());
 }
 
 void PythonEncoder::put_slowly(PyObject* object) {
@@ -78,9 +106,13 @@ void PythonEncoder::put_slowly(PyObject* object) {
   if (frame.next == frame.size) fail("its Converter wrote more values than it announced");
   const auto index = static_cast<Py_ssize_t>(frame.next);
   switch (frame.kind) {
-    case Kind::kList: PyList_SET_ITEM(frame.container, index, owned.release()); break;
-    case Kind::kTuple: PyTuple_SET_ITEM(frame.container, index, owned.release()); break;
-    default:
+    case Container::kList: PyList_SET_ITEM(frame.container, index, owned.release()); break;
+    case Container::kTuple: PyTuple_SET_ITEM(frame.container, index, owned.release()); break;
+    case Container::kSet:
+      if (PySet_Add(frame.container, owned.get()) != 0) fail_raised();
+      break;
+    case Container::kDict:
+    case Container::kObject:
       if (frame.key == nullptr) {
         frame.key = owned.release();
       } else {
@@ -94,7 +126,7 @@ void PythonEncoder::put_slowly(PyObject* object) {
 std::string PythonEncoder::path() const {
   std::string text = fmt::format("args[{}]", next_);
   for (const Frame& frame : frames_) {
-    if (frame.kind != Kind::kDict) {
+    if (frame.kind != Container::kDict && frame.kind != Container::kObject) {
       append_subscript(text, std::to_string(frame.next));
     } else if (frame.key != nullptr && PyUnicode_Check(frame.key)) {
       append_key(text, text_of(frame.key));

@@ -11,12 +11,30 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
+
+namespace {
+
+/// Goes to Python as an object of a class there.
+struct Fraction {
+  int numerator = 0;
+  int denominator = 1;
+};
+
+}  // namespace
+
+template <>
+inline constexpr auto interpool::kFields<Fraction> =
+    interpool::fields(interpool::field("numerator", &Fraction::numerator),
+                      interpool::field("denominator", &Fraction::denominator))
+        .as("fractions:Fraction");
 
 namespace interpool::test {
 namespace {
@@ -91,6 +109,26 @@ std::vector<TaskKind> kinds() {
        [](const Submitter& worker) {
          EXPECT_TRUE(worker.call<Value>("json:loads", R"({"a": [1, "two", null, 4.5, true]})").get().kind() ==
                      Kind::kDict);
+       }},
+      {"Set",
+       [](const Submitter& worker) {
+         using Numbers = std::set<int>;
+         EXPECT_EQ((worker.call<Numbers>("builtins:frozenset", Numbers{1, 2}).get()), (Numbers{1, 2}));
+         expect_code(worker.call<int>("builtins:len", std::set<std::vector<int>>{{1}}),
+                     ErrorCode::kConversion);
+       }},
+      {"Struct",
+       [](const Submitter& worker) {
+         EXPECT_EQ(worker.call<Fraction>("builtins:abs", Fraction{-1, 2}).get().numerator, 1);
+         EXPECT_EQ(worker.call<std::string>("builtins:str", Fraction{1, 2}).get(), "1/2");
+         expect_code(worker.call<int>("builtins:abs", Fraction{1, 0}), ErrorCode::kConversion);
+         expect_code(worker.call<Fraction>("builtins:str", 1), ErrorCode::kConversion);
+       }},
+      {"Path",
+       [](const Submitter& worker) {
+         const std::filesystem::path path = "/a/\xFF";
+         EXPECT_EQ(worker.call<std::filesystem::path>("pathlib:Path", path).get(), path);
+         expect_code(worker.call<std::filesystem::path>("builtins:abs", 1), ErrorCode::kConversion);
        }},
       {"NoResult",
        [](const Submitter& worker) { worker.call<void>("builtins:list", std::vector<int>{1, 2, 3}).get(); }},

@@ -1,0 +1,279 @@
+// Conversion of a program's own structs, and of the standard library's other types.
+#include "support/pool.h"
+
+#include <interpool/interpool.h>
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_set>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace {
+
+struct Address {
+  std::string street;
+  std::optional<int> number;
+  bool operator==(const Address&) const = default;
+};
+
+struct User {
+  std::int64_t id = 0;
+  std::string name;
+  std::vector<Address> addresses;
+  std::optional<std::string> mail;
+  bool operator==(const User&) const = default;
+};
+
+/// Goes to Python as an object of a class there.
+struct Vector {
+  double x = 0;
+  double y = 0;
+  bool operator==(const Vector&) const = default;
+};
+
+/// In Python, one that may contain itself.
+struct Tree {
+  std::vector<Tree> children;
+};
+
+enum class Colour : std::uint8_t { kRed = 1, kGreen = 2 };
+enum class Level : int { kLow = -5, kHigh = 5 };
+enum class Letter : char { kA = 'a' };
+enum class Wide : std::uint64_t { kMost = std::numeric_limits<std::uint64_t>::max() };
+
+}  // namespace
+
+template <>
+inline constexpr auto interpool::kFields<Address> = interpool::fields(
+    interpool::field("street", &Address::street), interpool::field("number", &Address::number));
+template <>
+inline constexpr auto interpool::kFields<User> =
+    interpool::fields(interpool::field("id", &User::id), interpool::field("name", &User::name),
+                      interpool::field("addresses", &User::addresses), interpool::field("mail", &User::mail));
+template <>
+inline constexpr auto interpool::kFields<Vector> =
+    interpool::fields(interpool::field("x", &Vector::x), interpool::field("y", &Vector::y))
+        .as("__main__:Shapes.Vector");
+template <>
+inline constexpr auto interpool::kFields<Tree> =
+    interpool::fields(interpool::field("children", &Tree::children));
+
+namespace interpool::test {
+namespace {
+
+class ConversionOfTypes : public WithOneWorker {
+ protected:
+  template <class T>
+  static ConversionError decode_error(const std::string& expression) {
+    return error_of<ConversionError>([&] { return eval<T>(expression); });
+  }
+  template <class... Args>
+  static ConversionError encode_error(Args&&... args) {
+    return error_of<ConversionError>(pool().call<Value>("builtins:print", std::forward<Args>(args)...));
+  }
+};
+
+const User& ada() {
+  static const User user{7, "Ada", {{"Main St", 3}, {"Side St", std::nullopt}}, std::nullopt};
+  return user;
+}
+constexpr const char* kAda =
+    "{'id': 7, 'name': 'Ada', 'addresses': [{'street': 'Main St', 'number': 3}, "
+    "{'street': 'Side St', 'number': None}], 'mail': None}";
+
+TEST_F(ConversionOfTypes, AStructIsADict) {
+  EXPECT_EQ(repr(ada()), kAda);
+  EXPECT_EQ(round_trip(ada()), ada());
+  EXPECT_EQ(eval<User>(kAda), ada());
+  EXPECT_EQ(eval<std::vector<Address>>("[]"), std::vector<Address>{});
+}
+
+TEST_F(ConversionOfTypes, AStructComesFromAnyObjectWithItsAttributes) {
+  exec(
+      "import collections, dataclasses, types\n"
+      "@dataclasses.dataclass\n"
+      "class D:\n"
+      "  street: str\n"
+      "  number: int = 3\n"
+      "N = collections.namedtuple('N', 'street number more')\n"
+      "class Slots:\n"
+      "  __slots__ = ('street', 'number')\n"
+      "class Property:\n"
+      "  @property\n"
+      "  def street(self): return 'computed'\n"
+      "class Broken:\n"
+      "  @property\n"
+      "  def street(self): raise RuntimeError('no street today')\n"
+      "slots = Slots(); slots.street = 's'; slots.number = None\n");
+  EXPECT_EQ(eval<Address>("D('Main St')"), (Address{"Main St", 3}));
+  EXPECT_EQ(eval<Address>("N('Main St', 4, 'ignored')"), (Address{"Main St", 4}));
+  EXPECT_EQ(eval<Address>("types.SimpleNamespace(street='a', number=1)"), (Address{"a", 1}));
+  EXPECT_EQ(eval<Address>("slots"), (Address{"s", std::nullopt}));
+  EXPECT_EQ(eval<Address>("Property()"), (Address{"computed", std::nullopt}));
+  EXPECT_EQ(eval<std::vector<User>>("[types.SimpleNamespace(id=1, name='n', addresses=(D('x'),))]"),
+            (std::vector<User>{{1, "n", {{"x", 3}}, std::nullopt}}));
+  EXPECT_NE(decode_error<Address>("Broken()").reason().find("no street today"), std::string::npos);
+}
+
+TEST_F(ConversionOfTypes, OnlyAnOptionalFieldMayBeAbsent) {
+  EXPECT_EQ(eval<Address>("{'street': 'a', 'other': object()}"), (Address{"a", std::nullopt}));
+  EXPECT_EQ(decode_error<Address>("{'number': 1}").reason(), "this 'dict' has no 'street'");
+  EXPECT_EQ(decode_error<Address>("None").reason(), "this 'NoneType' has no 'street'");
+  EXPECT_EQ(decode_error<User>("{'id': 1, 'name': 'x', 'addresses': [{}]}").path(), "addresses[0]");
+}
+
+TEST_F(ConversionOfTypes, AFieldThatDoesNotConvertNamesItsPath) {
+  const auto error =
+      decode_error<std::map<std::string, User>>("{'a b': {'id': 1, 'name': 2, 'addresses': []}}");
+  EXPECT_EQ(error.path(), "['a b'].name");
+  EXPECT_EQ(error.reason(), "a str wanted, a 'int' found");
+  EXPECT_EQ(decode_error<User>("{'id': 1, 'name': '', 'addresses': [{'street': '', 'number': 'x'}]}").path(),
+            "addresses[0].number");
+  User wrong = ada();
+  wrong.addresses[1].street = "\xFF";
+  EXPECT_EQ(encode_error(1, wrong).path(), "args[1].addresses[1].street");
+}
+
+TEST_F(ConversionOfTypes, AStructCanBeAnObjectOfAPythonClass) {
+  EXPECT_NE(encode_error(Vector{1, 2}).reason().find("Shapes"), std::string::npos) << "there is none yet";
+  exec(
+      "import dataclasses\n"
+      "class Shapes:\n"
+      "  @dataclasses.dataclass\n"
+      "  class Vector:\n"
+      "    x: float\n"
+      "    y: float\n"
+      "    def __post_init__(self):\n"
+      "      if self.x < 0: raise ValueError('negative')\n"
+      "def total(vectors): return sum(v.x + v.y for v in vectors)\n");
+  EXPECT_EQ(repr(Vector{1, 2.5}), "Shapes.Vector(x=1.0, y=2.5)");
+  EXPECT_EQ(round_trip(Vector{1, 2.5}), (Vector{1, 2.5}));
+  EXPECT_EQ(get(pool().call<double>("__main__:total", std::vector<Vector>{{1, 2}, {3, 4}})), 10.0);
+  const auto error = encode_error(std::vector<Vector>{{0, 0}, {-1, 0}});
+  EXPECT_EQ(error.path(), "args[0][1]");
+  EXPECT_NE(error.reason().find("negative"), std::string::npos) << error.reason();
+}
+
+TEST_F(ConversionOfTypes, AStructThatContainsItselfIsBounded) {
+  exec(
+      "class Node:\n"
+      "  def __init__(self): self.children = []\n"
+      "leaf = Node(); root = Node(); root.children = [leaf, leaf]\n"
+      "cycle = Node(); cycle.children = [cycle]\n");
+  EXPECT_EQ(eval<Tree>("root").children.size(), 2U);
+  EXPECT_NE(decode_error<Tree>("cycle").reason().find("contains itself"), std::string::npos);
+}
+
+TEST_F(ConversionOfTypes, AValueHoldsAStructAsADict) {
+  EXPECT_EQ(to_string(Value::from(ada())), kAda);
+  EXPECT_EQ(Value::from(ada()).to<User>(), ada());
+  EXPECT_EQ(to_string(Value::from(Vector{1, 2})), "{'x': 1.0, 'y': 2.0}");
+  EXPECT_EQ(Value::from(Vector{1, 2}).to<Vector>(), (Vector{1, 2}));
+  const auto error =
+      error_of<ConversionError>([] { return Value::from(std::map<int, int>{{1, 2}}).to<Vector>(); });
+  EXPECT_EQ(error.reason(), "this 'dict' has no 'x'");
+}
+
+TEST_F(ConversionOfTypes, EnumsAreTheirNumbers) {
+  EXPECT_EQ(repr(Colour::kGreen), "2");
+  EXPECT_EQ(round_trip(Colour::kGreen), Colour::kGreen);
+  EXPECT_EQ(round_trip(Level::kLow), Level::kLow);
+  EXPECT_EQ(round_trip(Letter::kA), Letter::kA);
+  EXPECT_EQ(repr(Letter::kA), "97");
+  EXPECT_EQ(round_trip(Wide::kMost), Wide::kMost);
+  exec("import enum\nclass Colour(enum.IntEnum):\n  RED = 1\nclass Plain(enum.Enum):\n  RED = 1\n");
+  EXPECT_EQ(eval<Colour>("Colour.RED"), Colour::kRed);
+  EXPECT_THROW(eval<Colour>("Plain.RED"), ConversionError);
+  EXPECT_EQ(decode_error<Colour>("256").reason(), "256 does not fit into an unsigned 8-bit integer");
+  EXPECT_THROW(eval<Colour>("-1"), ConversionError);
+  EXPECT_EQ(decode_error<Letter>("128").reason(), "128 does not fit into a signed 8-bit integer");
+  EXPECT_EQ((eval<std::map<Colour, std::string>>("{1: 'red'}")),
+            (std::map<Colour, std::string>{{Colour::kRed, "red"}}));
+}
+
+TEST_F(ConversionOfTypes, SetsAreSets) {
+  const std::set<int> numbers{3, 1, 2};
+  EXPECT_EQ(repr(numbers), "{1, 2, 3}");
+  EXPECT_EQ(round_trip(numbers), numbers);
+  EXPECT_EQ(repr(std::set<int>{}), "set()");
+  const std::unordered_set<std::string> words{"a", "b"};
+  EXPECT_EQ(round_trip(words), words);
+  EXPECT_EQ(eval<std::set<int>>("frozenset([1, 2, 2, 3])"), numbers);
+  EXPECT_EQ(get(pool().call<int>("builtins:len", std::vector{numbers, numbers})), 2);
+  EXPECT_EQ(decode_error<std::set<int>>("[1, 2]").reason(), "a set wanted, a 'list' found");
+  EXPECT_EQ(decode_error<std::vector<std::set<int>>>("[{1}, {'a'}]").path(), "[1]['a']");
+  EXPECT_NE(encode_error(std::set<std::vector<int>>{{1}}).reason().find("unhashable"), std::string::npos);
+  EXPECT_EQ(Value::from(numbers), (Value(Value::List{1, 2, 3})));
+  EXPECT_EQ(Value::from(numbers).to<std::set<int>>(), numbers);
+}
+
+TEST_F(ConversionOfTypes, PathsAreTheFileSystems) {
+  const std::filesystem::path path = "/tmp/caf\xC3\xA9";
+  EXPECT_EQ(round_trip(path), path);
+  EXPECT_EQ(repr(path), "'/tmp/caf\xC3\xA9'");
+  EXPECT_EQ(eval<std::filesystem::path>("__import__('pathlib').Path('/a') / 'b'"), "/a/b");
+  EXPECT_EQ(eval<std::filesystem::path>("b'/a/\\xff'"), "/a/\xFF");
+  EXPECT_EQ(decode_error<std::filesystem::path>("3").reason(), "a path wanted, a 'int' found");
+  EXPECT_EQ(Value::from(path).to<std::filesystem::path>(), path);
+}
+
+TEST_F(ConversionOfTypes, PathsThatAreNotUtf8GoThroughPythonUnharmed) {
+  // os.fsencode gives the bytes of the name that Python sees: the oracle is Python's own decoder.
+  const std::vector<std::string> names = {"\xFF",
+                                          "a\x80z",
+                                          "\xC3",
+                                          "\xE2\x82",
+                                          "\xED\xB2\x80",
+                                          "\xC0\xAF",
+                                          "\xF0\x9F\x90\x8D",
+                                          "\xF5\x80\x80\x80",
+                                          "\xE0\x80\x80",
+                                          "\xF4\x90\x80\x80",
+                                          "\xED\x9F\xBF\xEE\x80\x80",
+                                          "\xE2\x28\xA1"};
+  for (const std::string& name : names) {
+    const std::filesystem::path path = "/" + name;
+    EXPECT_EQ(round_trip(path), path);
+    const Bytes seen = get(pool().call<Bytes>("os:fsencode", path));
+    EXPECT_EQ(std::string(reinterpret_cast<const char*>(seen.data()), seen.size()), path.native());
+    Bytes raw(name.size());
+    for (std::size_t i = 0; i < name.size(); ++i) raw[i] = static_cast<std::byte>(name[i]);
+    EXPECT_EQ(get(pool().call<std::string>("os:fsdecode", raw)), detail::text_of_path(name));
+    EXPECT_EQ(eval<std::filesystem::path>("__import__('os').fsdecode(bytes(" +
+                                          get(pool().call<std::string>("builtins:repr", raw)) + "))"),
+              name);
+  }
+}
+
+TEST_F(ConversionOfTypes, AVariantIsWhatFits) {
+  using Number = std::variant<double, int>;
+  EXPECT_EQ(repr(Number(1)), "1");
+  EXPECT_EQ(repr(Number(1.0)), "1.0");
+  EXPECT_EQ(round_trip(Number(1)), Number(1));
+  EXPECT_EQ(round_trip(Number(1.0)), Number(1.0));
+  using Scalar = std::variant<std::nullptr_t, int, bool, std::string>;
+  EXPECT_EQ(round_trip(Scalar(true)), Scalar(true));
+  EXPECT_EQ(round_trip(Scalar(nullptr)), Scalar(nullptr));
+  EXPECT_EQ(round_trip(Scalar("text")), Scalar("text"));
+  EXPECT_EQ((eval<std::variant<double, std::string>>("1")), (std::variant<double, std::string>(1.0)));
+  EXPECT_EQ((eval<std::variant<std::vector<int>, std::vector<std::string>>>("['a']").index()), 1U);
+  EXPECT_EQ((eval<std::variant<User, Address>>("{'street': 'a'}").index()), 1U);
+  const auto error = decode_error<std::vector<std::variant<int, std::string>>>("[1, b'']");
+  EXPECT_EQ(error.path(), "[1]");
+  EXPECT_EQ(
+      error.reason(),
+      "a 'bytes' is none of the alternatives: an int wanted, a 'bytes' found; a str wanted, a 'bytes' found");
+}
+
+}  // namespace
+}  // namespace interpool::test
