@@ -253,6 +253,16 @@ struct Converter<std::nullptr_t> {
   }
 };
 
+/// None, in a variant that may hold nothing.
+template <>
+struct Converter<std::monostate> {
+  static void encode(Encoder& out, std::monostate /*none*/) { out.put_none(); }
+  static std::monostate decode(Decoder& in) {
+    if (in.kind() != Kind::kNone) detail::fail_none(in);
+    return {};
+  }
+};
+
 /// A bool, both ways; an int is none.
 template <>
 struct Converter<bool> {
@@ -456,15 +466,18 @@ struct SetConverter {
   }
 };
 
-/// Of other enumerations not each number is a value.
+/// Of other enumerations not each number is a value. std::byte is none: an array of it would be a list of
+/// ints.
 template <class T>
-concept EnumOfFixedType = std::is_enum_v<T> && requires { T{0}; };
+concept EnumOfFixedType = std::is_enum_v<T> && !std::same_as<T, std::byte> && requires { T{0}; };
 
 /// The kind that a T has in Python, where it always has the same.
 template <class T>
 inline constexpr Kind kKindOf = Kind::kOther;
 template <>
 inline constexpr Kind kKindOf<std::nullptr_t> = Kind::kNone;
+template <>
+inline constexpr Kind kKindOf<std::monostate> = Kind::kNone;
 template <>
 inline constexpr Kind kKindOf<bool> = Kind::kBool;
 template <Integer T>

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <limits>
@@ -261,6 +262,11 @@ TEST_F(ConversionOfTypes, AVariantIsWhatFits) {
   EXPECT_EQ(repr(Number(1.0)), "1.0");
   EXPECT_EQ(round_trip(Number(1)), Number(1));
   EXPECT_EQ(round_trip(Number(1.0)), Number(1.0));
+  static_assert(!Encodable<std::byte>, "an array of them would be a list of ints");
+  using Maybe = std::variant<std::monostate, std::optional<int>, std::string>;
+  EXPECT_EQ(round_trip(Maybe()), Maybe());
+  EXPECT_EQ(round_trip(Maybe("text")), Maybe("text"));
+  EXPECT_EQ(round_trip(Maybe(std::optional(3))), Maybe(std::optional(3)));
   using Scalar = std::variant<std::nullptr_t, int, bool, std::string>;
   EXPECT_EQ(round_trip(Scalar(true)), Scalar(true));
   EXPECT_EQ(round_trip(Scalar(nullptr)), Scalar(nullptr));
