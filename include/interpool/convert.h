@@ -26,7 +26,6 @@
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
-#include <variant>
 #include <vector>
 
 namespace interpool {
@@ -77,9 +76,6 @@ class INTERPOOL_API Encoder {
   virtual void begin_dict(std::size_t size) = 0;
   /// Opens a set of `size` members. A Value has a list in its place.
   virtual void begin_set(std::size_t size) = 0;
-  /// Opens an object of the class that `python_class` names, "module:Class", which is called with `size`
-  /// keyword arguments: name, value, name, value, … A Value has a dict in its place.
-  virtual void begin_object(std::string_view python_class, std::size_t size) = 0;
   /// Closes the container that was opened last; throws ConversionError if it is not full.
   virtual void end() = 0;
 
@@ -125,9 +121,11 @@ class INTERPOOL_API Decoder {
   /// Calls `visit` for each member of a set or frozenset, in any order. A Value's list will do.
   virtual void members(detail::FunctionRef<void(Decoder& member)> visit) = 0;
   /// Calls `visit` for the entry of a dict with that str as its key, or for the attribute of that name of any
-  /// other object (a dataclass, a namedtuple). False if there is none.
+  /// other object (a dataclass, a namedtuple), but not of Python's own None, numbers, texts and containers.
+  /// False if there is none.
   virtual bool field(std::string_view name, detail::FunctionRef<void(Decoder& value)> visit) = 0;
-  /// A str, bytes, or what has an `__fspath__` (pathlib.Path): a path as the file system has it.
+  /// A str, bytes, or what has an `__fspath__` (pathlib.Path): a path as the file system has it, in UTF-8
+  /// with the bytes that are none as they were. No path has a NUL.
   virtual std::string get_path() = 0;
   /// Where in the whole value this one is: `[3].user.id`; empty when it is the whole.
   [[nodiscard]] virtual std::string path() const = 0;
@@ -200,7 +198,8 @@ constexpr void require_encodable() {
                 "std::string for text, interpool::Bytes or std::vector for data");
   static_assert(
       kIsView<T> || Encodable<T>,
-      "interpool: this argument type does not convert to Python: specialise interpool::Converter for it");
+      "interpool: this argument type does not convert to Python: specialise interpool::Converter for it, or "
+      "declare the members of a struct with interpool::kFields");
 }
 
 /// Fails to compile, with what to do, for a type that cannot come out of Python.
@@ -212,7 +211,8 @@ constexpr void require_decodable() {
       "instead of a reference, pointer or view");
   static_assert(
       std::is_void_v<T> || std::is_reference_v<T> || kIsView<T> || Decodable<T>,
-      "interpool: this result type does not convert from Python: specialise interpool::Converter for it");
+      "interpool: this result type does not convert from Python: specialise interpool::Converter for it, or "
+      "declare the members of a struct with interpool::kFields");
 }
 
 [[noreturn]] INTERPOOL_API void fail_range(const Decoder& in, std::string_view text, bool is_signed,
@@ -222,15 +222,13 @@ constexpr void require_decodable() {
 [[noreturn]] INTERPOOL_API void fail_range(long double value);
 [[noreturn]] INTERPOOL_API void fail_none(const Decoder& in);
 [[noreturn]] INTERPOOL_API void fail_size(const Decoder& in, std::size_t wanted, std::size_t found);
-/// What was wrong with each alternative of a variant.
-[[noreturn]] INTERPOOL_API void fail_alternatives(const Decoder& in, std::span<const std::string> reasons);
-/// Whether `decode` throws no ConversionError; else its text goes into `reasons`.
-INTERPOOL_API bool converts(FunctionRef<void()> decode, std::vector<std::string>& reasons);
 /// A path as Python's os functions see it: what is not UTF-8 in it becomes lone surrogates
 /// ("surrogateescape").
 INTERPOOL_API std::string text_of_path(std::string_view native);
-/// The way back.
-INTERPOOL_API std::string path_of_text(std::string_view text);
+/// The way back; nothing for text with other surrogates in it, which no path has.
+INTERPOOL_API std::optional<std::string> path_of_text(std::string_view text);
+/// A key that is neither less than others nor equal.
+[[noreturn]] INTERPOOL_API void fail_nan(const Decoder& key);
 
 /// How much of a size that Python claims is worth reserving: a sequence may claim what it likes.
 constexpr std::size_t believable_size(std::size_t claimed) { return claimed < 4096 ? claimed : 4096; }
@@ -250,16 +248,6 @@ struct Converter<std::nullptr_t> {
   static std::nullptr_t decode(Decoder& in) {
     if (in.kind() != Kind::kNone) detail::fail_none(in);
     return nullptr;
-  }
-};
-
-/// None, in a variant that may hold nothing.
-template <>
-struct Converter<std::monostate> {
-  static void encode(Encoder& out, std::monostate /*none*/) { out.put_none(); }
-  static std::monostate decode(Decoder& in) {
-    if (in.kind() != Kind::kNone) detail::fail_none(in);
-    return {};
   }
 };
 
@@ -419,6 +407,15 @@ struct Converter<std::pair<A, B>> {
 
 namespace detail {
 
+/// An ordered container cannot hold a key that is neither less than another nor greater nor equal.
+template <class Container>
+void check_key(const Decoder& in, const typename Container::key_type& key) {
+  if constexpr (std::floating_point<typename Container::key_type> &&
+                requires { typename Container::key_compare; }) {
+    if (std::isnan(key)) fail_nan(in);
+  }
+}
+
 template <class Map>
 struct MapConverter {
   using Key = typename Map::key_type;
@@ -434,7 +431,9 @@ struct MapConverter {
   static Map decode(Decoder& in) {
     Map value;
     in.entries([&](Decoder& key, Decoder& mapped) {
-      value.emplace(Converter<Key>::decode(key), Converter<Mapped>::decode(mapped));
+      Key decoded = Converter<Key>::decode(key);
+      check_key<Map>(key, decoded);
+      value.emplace(std::move(decoded), Converter<Mapped>::decode(mapped));
     });
     return value;
   }
@@ -443,11 +442,12 @@ struct MapConverter {
 }  // namespace detail
 
 /// A dict. Of entries whose keys become equal in C++ the first counts.
-template <class K, class V>
-struct Converter<std::map<K, V>> : detail::MapConverter<std::map<K, V>> {};
+template <class K, class V, class... Policies>
+struct Converter<std::map<K, V, Policies...>> : detail::MapConverter<std::map<K, V, Policies...>> {};
 /// The same, without the order.
-template <class K, class V>
-struct Converter<std::unordered_map<K, V>> : detail::MapConverter<std::unordered_map<K, V>> {};
+template <class K, class V, class... Policies>
+struct Converter<std::unordered_map<K, V, Policies...>>
+    : detail::MapConverter<std::unordered_map<K, V, Policies...>> {};
 
 namespace detail {
 
@@ -461,56 +461,45 @@ struct SetConverter {
   }
   static Set decode(Decoder& in) {
     Set value;
-    in.members([&](Decoder& member) { value.insert(Converter<Member>::decode(member)); });
+    in.members([&](Decoder& member) {
+      Member decoded = Converter<Member>::decode(member);
+      check_key<Set>(member, decoded);
+      value.insert(std::move(decoded));
+    });
     return value;
   }
 };
 
-/// Of other enumerations not each number is a value. std::byte is none: an array of it would be a list of
-/// ints.
-template <class T>
-concept EnumOfFixedType = std::is_enum_v<T> && !std::same_as<T, std::byte> && requires { T{0}; };
+}  // namespace detail
 
-/// The kind that a T has in Python, where it always has the same.
+/// A set to Python; a set or frozenset from it. Of members that become equal in C++ one counts.
+template <class T, class... Policies>
+struct Converter<std::set<T, Policies...>> : detail::SetConverter<std::set<T, Policies...>> {};
+/// The same, without the order.
+template <class T, class... Policies>
+struct Converter<std::unordered_set<T, Policies...>>
+    : detail::SetConverter<std::unordered_set<T, Policies...>> {};
+
+/// Whether an enumeration converts as its number. Specialise it as false where a Converter of yours is for
+/// many enumerations, by their names, say.
 template <class T>
-inline constexpr Kind kKindOf = Kind::kOther;
+inline constexpr bool kEnumAsNumber = true;
+/// An array of them would be a list of ints, where bytes are meant.
 template <>
-inline constexpr Kind kKindOf<std::nullptr_t> = Kind::kNone;
-template <>
-inline constexpr Kind kKindOf<std::monostate> = Kind::kNone;
-template <>
-inline constexpr Kind kKindOf<bool> = Kind::kBool;
-template <Integer T>
-inline constexpr Kind kKindOf<T> = Kind::kInt;
-template <std::floating_point T>
-inline constexpr Kind kKindOf<T> = Kind::kFloat;
-template <>
-inline constexpr Kind kKindOf<std::string> = Kind::kStr;
-template <>
-inline constexpr Kind kKindOf<Bytes> = Kind::kBytes;
+inline constexpr bool kEnumAsNumber<std::byte> = false;
+
+namespace detail {
+
+/// Of one whose type is not written down not each number is a value.
 template <class T>
-inline constexpr Kind kKindOf<std::vector<T>> = Kind::kList;
-template <class... Ts>
-inline constexpr Kind kKindOf<std::tuple<Ts...>> = Kind::kTuple;
-template <class A, class B>
-inline constexpr Kind kKindOf<std::pair<A, B>> = Kind::kTuple;
-template <class K, class V>
-inline constexpr Kind kKindOf<std::map<K, V>> = Kind::kDict;
-template <class K, class V>
-inline constexpr Kind kKindOf<std::unordered_map<K, V>> = Kind::kDict;
+concept NumberedEnum =
+    std::is_enum_v<T> && kEnumAsNumber<T> && sizeof(T) <= sizeof(std::int64_t) && requires { T{0}; };
 
 }  // namespace detail
 
-/// A set to Python; a set or frozenset from it.
-template <class T>
-struct Converter<std::set<T>> : detail::SetConverter<std::set<T>> {};
-/// The same.
-template <class T>
-struct Converter<std::unordered_set<T>> : detail::SetConverter<std::unordered_set<T>> {};
-
 /// The number of an enumerator. Any number that the enumeration's type holds comes back, whether an
 /// enumerator has it or not; so the enumeration needs a type that is written down, as `enum class` has.
-template <detail::EnumOfFixedType T>
+template <detail::NumberedEnum T>
 struct Converter<T> {
   static void encode(Encoder& out, T value) {
     if constexpr (kSigned) {
@@ -534,7 +523,7 @@ struct Converter<T> {
   static T checked(Decoder& in, Number value) {
     using Limits = std::numeric_limits<Underlying>;
     if (value < static_cast<Number>(Limits::min()) || value > static_cast<Number>(Limits::max())) {
-      detail::fail_range(in, std::to_string(value), kSigned, 8 * sizeof(Underlying));
+      detail::fail_range(in, std::to_string(value), kSigned, Limits::digits + (kSigned ? 1 : 0));
     }
     return static_cast<T>(value);
   }
@@ -548,42 +537,6 @@ struct Converter<std::filesystem::path> {
     out.put_str(detail::text_of_path(value.native()));
   }
   static std::filesystem::path decode(Decoder& in) { return in.get_path(); }
-};
-
-/// Whatever it holds. From Python the alternative of the value's own kind, and else the first that takes it:
-/// so 1 is an int in a variant of double and int, and a double in one of double and std::string.
-template <class... Ts>
-struct Converter<std::variant<Ts...>> {
-  static void encode(Encoder& out, const std::variant<Ts...>& value) {
-    std::visit([&]<class T>(const T& alternative) { Converter<T>::encode(out, alternative); }, value);
-  }
-  static std::variant<Ts...> decode(Decoder& in) {
-    std::optional<std::variant<Ts...>> value;
-    std::vector<std::string> reasons;
-    const Kind kind = in.kind();
-    decode_where(
-        in, value, reasons, [&](Kind natural) { return natural == kind; }, std::index_sequence_for<Ts...>{});
-    if (!value) {
-      decode_where(
-          in, value, reasons, [&](Kind natural) { return natural != kind; },
-          std::index_sequence_for<Ts...>{});
-    }
-    if (!value) detail::fail_alternatives(in, reasons);
-    return std::move(*value);
-  }
-
- private:
-  template <class Wanted, std::size_t... I>
-  static void decode_where(Decoder& in, std::optional<std::variant<Ts...>>& value,
-                           std::vector<std::string>& reasons, Wanted wanted,
-                           std::index_sequence<I...> /*indices*/) {
-    const auto try_one = [&]<std::size_t At, class T>() {
-      return wanted(detail::kKindOf<T>) &&
-             detail::converts([&] { value.emplace(std::in_place_index<At>, Converter<T>::decode(in)); },
-                              reasons);
-    };
-    (void)(try_one.template operator()<I, Ts>() || ...);
-  }
 };
 
 }  // namespace interpool

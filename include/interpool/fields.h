@@ -2,7 +2,9 @@
 #pragma once
 
 #include <interpool/convert.h>
+#include <interpool/detail/api.h>
 
+#include <concepts>
 #include <cstddef>
 #include <optional>
 #include <string_view>
@@ -13,23 +15,10 @@ namespace interpool {
 
 namespace detail {
 
-template <class T, class Member>
+template <class Owner, class Member>
 struct Field {
   std::string_view name;
-  Member T::* member;
-};
-
-template <class... Members>
-struct Fields {
-  std::tuple<Members...> members;
-  std::string_view python_class;
-
-  /// The same, for objects of the Python class that `name` says, "module:Class", instead of dicts.
-  [[nodiscard]] constexpr Fields as(std::string_view name) const {
-    Fields copy = *this;
-    copy.python_class = name;
-    return copy;
-  }
+  Member Owner::* member;
 };
 
 struct NoFields {};
@@ -43,19 +32,27 @@ inline constexpr bool kMayBeAbsent<std::optional<T>> = true;
 
 }  // namespace detail
 
-/// A member of a struct, under the name that it has in Python.
-template <class T, class Member>
-constexpr detail::Field<T, Member> field(std::string_view name, Member T::* member) {
+/// A member of a struct or of its base, under the name that it has in Python.
+template <class Owner, class Member>
+consteval detail::Field<Owner, Member> field(std::string_view name, Member Owner::* member) {
   return {name, member};
 }
 
-/// The members of a struct that cross into Python; see kFields.
-template <class... Members>
-constexpr detail::Fields<Members...> fields(Members... members) {
-  return {{members...}, {}};
+/// The members of a struct that cross into Python; see kFields. Two of one name do not compile.
+template <class... Owners, class... Members>
+  requires(sizeof...(Members) > 0)
+consteval std::tuple<detail::Field<Owners, Members>...> fields(detail::Field<Owners, Members>... members) {
+  const std::string_view names[] = {members.name...};
+  for (std::size_t i = 0; i < sizeof...(Members); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (names[i] == names[j]) throw "two fields have the same name";
+    }
+  }
+  return {members...};
 }
 
-/// How a struct converts, in one declaration beside it:
+/// How a struct converts, in one declaration: after the struct, before its first conversion, outside of any
+/// namespace.
 ///
 ///     struct User {
 ///       std::int64_t id = 0;
@@ -67,11 +64,10 @@ constexpr detail::Fields<Members...> fields(Members... members) {
 ///         interpool::field("id", &User::id), interpool::field("name", &User::name),
 ///         interpool::field("mail", &User::mail));
 ///
-/// To Python it is a dict, or with `.as("module:Class")` behind the declaration an object of that class,
-/// which is called with the members as keyword arguments: a dataclass, say, or a namedtuple. From Python it
-/// is a dict or any object with these attributes; entries and attributes of other names do not matter, and
-/// only a std::optional may be absent. The struct needs a default constructor. Members convert by their own
-/// types, so structs nest.
+/// To Python it is a dict. From Python it is a dict or any other object with these attributes: a dataclass,
+/// say, or a namedtuple. Entries and attributes of other names do not matter, and only a std::optional may be
+/// absent. Coming from Python takes a default constructor. Members convert by their own types, so structs
+/// nest.
 template <class T>
 inline constexpr detail::NoFields kFields{};
 
@@ -79,34 +75,30 @@ inline constexpr detail::NoFields kFields{};
 template <class T>
 concept HasFields = !std::is_same_v<std::remove_cvref_t<decltype(kFields<T>)>, detail::NoFields>;
 
-/// A dict or an object, by the struct's kFields.
+/// A dict to Python; a dict or an object from it, by the struct's kFields.
 template <HasFields T>
 struct Converter<T> {
   static void encode(Encoder& out, const T& value) {
-    constexpr auto& kDeclared = kFields<T>;
-    constexpr std::size_t kCount = std::tuple_size_v<decltype(kDeclared.members)>;
-    if constexpr (kDeclared.python_class.empty()) {
-      out.begin_dict(kCount);
-    } else {
-      out.begin_object(kDeclared.python_class, kCount);
-    }
-    std::apply([&](const auto&... one) { (encode_one(out, value, one), ...); }, kDeclared.members);
+    out.begin_dict(std::tuple_size_v<std::remove_cvref_t<decltype(kFields<T>)>>);
+    std::apply([&](const auto&... one) { (encode_one(out, value, one), ...); }, kFields<T>);
     out.end();
   }
-  static T decode(Decoder& in) {
+  static T decode(Decoder& in)
+    requires std::default_initializable<T>
+  {
     T value{};
-    std::apply([&](const auto&... one) { (decode_one(in, value, one), ...); }, kFields<T>.members);
+    std::apply([&](const auto&... one) { (decode_one(in, value, one), ...); }, kFields<T>);
     return value;
   }
 
  private:
-  template <class Member>
-  static void encode_one(Encoder& out, const T& value, const detail::Field<T, Member>& one) {
+  template <class Owner, class Member>
+  static void encode_one(Encoder& out, const T& value, const detail::Field<Owner, Member>& one) {
     out.put_str(one.name);
-    Converter<Member>::encode(out, value.*one.member);
+    Converter<std::remove_const_t<Member>>::encode(out, value.*one.member);
   }
-  template <class Member>
-  static void decode_one(Decoder& in, T& value, const detail::Field<T, Member>& one) {
+  template <class Owner, class Member>
+  static void decode_one(Decoder& in, T& value, const detail::Field<Owner, Member>& one) {
     const bool found =
         in.field(one.name, [&](Decoder& field) { value.*one.member = Converter<Member>::decode(field); });
     if (!found && !detail::kMayBeAbsent<Member>) detail::fail_field(in, one.name);

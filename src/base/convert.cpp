@@ -4,10 +4,9 @@
 #include "interpool/fields.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <cstddef>
-#include <cstdint>
+#include <optional>
 #include <utility>
 
 namespace interpool {
@@ -54,22 +53,12 @@ void fail_size(const Decoder& in, std::size_t wanted, std::size_t found) {
   in.fail(fmt::format("{} items wanted, {} found", wanted, found));
 }
 
-void fail_alternatives(const Decoder& in, std::span<const std::string> reasons) {
-  in.fail(fmt::format("a '{}' is none of the alternatives: {}", in.type_name(), fmt::join(reasons, "; ")));
-}
-
 void fail_field(const Decoder& in, std::string_view name) {
   in.fail(fmt::format("this '{}' has no '{}'", in.type_name(), name));
 }
 
-bool converts(FunctionRef<void()> decode, std::vector<std::string>& reasons) {
-  try {
-    decode();
-    return true;
-  } catch (const ConversionError& error) {
-    reasons.push_back(error.reason());
-    return false;
-  }
+void fail_nan(const Decoder& key) {
+  key.fail("a NaN has no place among ordered keys: it is neither less nor equal");
 }
 
 namespace {
@@ -119,13 +108,16 @@ std::string text_of_path(std::string_view native) {
   return text;
 }
 
-std::string path_of_text(std::string_view text) {
+std::optional<std::string> path_of_text(std::string_view text) {
   std::string native;
   native.reserve(text.size());
   while (!text.empty()) {
-    const bool escaped = text.size() >= 3 && text[0] == '\xED' && (text[1] == '\xB2' || text[1] == '\xB3');
-    if (escaped) {
-      native += static_cast<char>((text[1] == '\xB2' ? 0x80 : 0xC0) | (text[2] & 0x3F));
+    const auto byte = [&](std::size_t at) -> unsigned {
+      return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U;
+    };
+    if (byte(0) == 0xED && byte(1) >= 0xA0) {  // a surrogate
+      if ((byte(1) != 0xB2 && byte(1) != 0xB3) || (byte(2) & 0xC0U) != 0x80) return std::nullopt;
+      native += static_cast<char>((byte(1) == 0xB2 ? 0x80U : 0xC0U) | (byte(2) & 0x3FU));
       text.remove_prefix(3);
     } else {
       native += text.front();

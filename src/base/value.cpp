@@ -50,7 +50,6 @@ class ValueEncoder final : public Encoder {
   void begin_tuple(std::size_t size) override { begin(Kind::kTuple, size); }
   void begin_dict(std::size_t size) override { begin(Kind::kDict, 2 * size); }
   void begin_set(std::size_t size) override { begin_list(size); }
-  void begin_object(std::string_view /*python_class*/, std::size_t size) override { begin_dict(size); }
   void end() override {
     if (frames_.empty()) fail("its Converter closed a container that it did not open");
     Frame frame = std::move(frames_.back());
@@ -192,11 +191,16 @@ class ValueDecoder final : public Decoder {
     return false;
   }
   std::string get_path() override {
+    std::optional<std::string> path;
     if (kind() == Kind::kBytes) {
       const Bytes& bytes = value_.as_bytes();
-      return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+      path.emplace(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    } else {
+      path = detail::path_of_text(get_str());
     }
-    return detail::path_of_text(get_str());
+    if (!path) fail("no path has a lone surrogate like the one in this text");
+    if (path->find('\0') != std::string::npos) fail("no path has a NUL in it");
+    return std::move(*path);
   }
   [[nodiscard]] std::string path() const override { return at_ == nullptr ? std::string() : at_->text(); }
 

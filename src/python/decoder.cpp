@@ -44,6 +44,16 @@ bool is_sequence(PyObject* object) {
          PyByteArray_Check(object) == 0 && PyDict_Check(object) == 0;
 }
 
+/// Python's own values have attributes, too, but none that anybody means by a field. Classes derived from
+/// theirs may.
+bool may_have_fields(PyObject* object) {
+  return object != Py_None && PyBool_Check(object) == 0 && PyLong_CheckExact(object) == 0 &&
+         PyFloat_CheckExact(object) == 0 && PyUnicode_CheckExact(object) == 0 &&
+         PyBytes_CheckExact(object) == 0 && PyByteArray_CheckExact(object) == 0 &&
+         PyMemoryView_Check(object) == 0 && PyList_CheckExact(object) == 0 &&
+         PyTuple_CheckExact(object) == 0 && PyAnySet_CheckExact(object) == 0;
+}
+
 }  // namespace
 
 Kind PythonDecoder::kind() const {
@@ -205,8 +215,9 @@ void PythonDecoder::members(detail::FunctionRef<void(Decoder&)> visit) {
 
 bool PythonDecoder::field(std::string_view name, detail::FunctionRef<void(Decoder&)> visit) {
   check_depth();
+  if (!may_have_fields(object_)) fail_kind("a dict or an object with fields");
   PyObject* text = PyUnicode_FromStringAndSize(name.data(), static_cast<Py_ssize_t>(name.size()));
-  // There are only so many declarations of fields, and each lookup finds an interned name sooner.
+  // Interned, or CPython's cache of attributes would keep each of these names.
   if (text != nullptr) PyUnicode_InternInPlace(&text);
   const Object key = Object::take(text);
   if (!key) fail_raised();
@@ -229,17 +240,21 @@ bool PythonDecoder::field(std::string_view name, detail::FunctionRef<void(Decode
 }
 
 std::string PythonDecoder::get_path() {
-  const Object path = Object::take(PyOS_FSPath(object_));
-  if (!path) {
-    if (PyErr_ExceptionMatches(PyExc_TypeError) == 0) fail_raised();
-    PyErr_Clear();
-    fail_kind("a path");
+  // Interned, or CPython's cache of attributes would keep each of these names.
+  const Object protocol = Object::take(PyUnicode_InternFromString("__fspath__"));
+  if (!protocol) fail_raised();
+  const bool is_path = PyUnicode_Check(object_) != 0 || PyBytes_Check(object_) != 0 ||
+                       PyObject_HasAttr(reinterpret_cast<PyObject*>(Py_TYPE(object_)), protocol.get()) != 0;
+  if (!is_path) fail_kind("a path");
+  Object path = Object::take(PyOS_FSPath(object_));
+  // As the Encoder writes one; a lone surrogate that stands for no byte is an error.
+  if (path && PyUnicode_Check(path.get()) != 0) {
+    path = Object::take(PyUnicode_AsEncodedString(path.get(), "utf-8", "surrogateescape"));
   }
-  if (PyBytes_Check(path.get()) != 0) {
-    return {PyBytes_AS_STRING(path.get()), static_cast<std::size_t>(PyBytes_GET_SIZE(path.get()))};
-  }
-  if (const std::optional<std::string> text = utf8_of(path.get())) return detail::path_of_text(*text);
-  fail_raised();
+  if (!path) fail_raised();
+  std::string native(PyBytes_AS_STRING(path.get()), static_cast<std::size_t>(PyBytes_GET_SIZE(path.get())));
+  if (native.find('\0') != std::string::npos) fail("no path has a NUL in it");
+  return native;
 }
 
 void PythonDecoder::check_depth() const {

@@ -6,16 +6,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <string>
-#include <utility>
-
 namespace interpool::python {
 
 void PythonEncoder::drop_frames() noexcept {
   for (const Frame& frame : frames_) {
     Py_XDECREF(frame.key);
-    Py_XDECREF(frame.type);
     Py_DECREF(frame.container);
   }
 }
@@ -51,31 +46,14 @@ void PythonEncoder::begin_tuple(std::size_t size) {
 void PythonEncoder::begin_dict(std::size_t size) { begin(Container::kDict, 2 * size, PyDict_New()); }
 void PythonEncoder::begin_set(std::size_t size) { begin(Container::kSet, size, PySet_New(nullptr)); }
 
-void PythonEncoder::begin_object(std::string_view python_class, std::size_t size) {
-  const std::size_t colon = python_class.find(':');
-  if (colon == std::string_view::npos) {
-    fail(fmt::format("'{}' does not name a class: write 'module:Class'", python_class));
-  }
-  Object found = Object::take(PyImport_ImportModule(std::string(python_class.substr(0, colon)).c_str()));
-  for (std::string_view rest = python_class.substr(colon + 1); found && !rest.empty();) {
-    const std::size_t dot = std::min(rest.find('.'), rest.size());
-    found = Object::take(PyObject_GetAttrString(found.get(), std::string(rest.substr(0, dot)).c_str()));
-    rest.remove_prefix(std::min(dot + 1, rest.size()));
-  }
-  if (!found) fail_raised();
-  begin(Container::kObject, 2 * size, PyDict_New(), std::move(found));
-}
-
-void PythonEncoder::begin(Container kind, std::size_t size, PyObject* container, Object type) {
+void PythonEncoder::begin(Container kind, std::size_t size, PyObject* container) {
   Object owned = Object::take(container);
   if (!owned) fail_raised();
   if (frames_.size() >= kMaxDepth) {
     fail(fmt::format("nested deeper than {} containers, or contains itself", kMaxDepth));
   }
-  frames_.push_back(
-      {.kind = kind, .size = size, .container = owned.get(), .key = nullptr, .type = type.get()});
+  frames_.push_back({.kind = kind, .size = size, .container = owned.get(), .key = nullptr});
   (void)owned.release();
-  (void)type.release();
 }
 
 void PythonEncoder::end() {
@@ -84,14 +62,9 @@ void PythonEncoder::end() {
     fail(fmt::format("its Converter announced {} values and wrote {}", frames_.back().size,
                      frames_.back().next));
   }
-  Object finished = Object::take(frames_.back().container);
-  const Object type = Object::take(frames_.back().type);
+  PyObject* container = frames_.back().container;
   frames_.pop_back();
-  if (type) {
-    finished = Object::take(PyObject_VectorcallDict(type.get(), nullptr, 0, finished.get()));
-    if (!finished) fail_raised();
-  }
-  put(finished.release());
+  put(container);
 }
 
 void PythonEncoder::put_slowly(PyObject* object) {
@@ -112,7 +85,6 @@ void PythonEncoder::put_slowly(PyObject* object) {
       if (PySet_Add(frame.container, owned.get()) != 0) fail_raised();
       break;
     case Container::kDict:
-    case Container::kObject:
       if (frame.key == nullptr) {
         frame.key = owned.release();
       } else {
@@ -126,7 +98,7 @@ void PythonEncoder::put_slowly(PyObject* object) {
 std::string PythonEncoder::path() const {
   std::string text = fmt::format("args[{}]", next_);
   for (const Frame& frame : frames_) {
-    if (frame.kind != Container::kDict && frame.kind != Container::kObject) {
+    if (frame.kind != Container::kDict) {
       append_subscript(text, std::to_string(frame.next));
     } else if (frame.key != nullptr && PyUnicode_Check(frame.key)) {
       append_key(text, text_of(frame.key));

@@ -43,21 +43,19 @@ class PythonEncoder final : public Encoder {
   void begin_tuple(std::size_t size) override;
   void begin_dict(std::size_t size) override;
   void begin_set(std::size_t size) override;
-  void begin_object(std::string_view python_class, std::size_t size) override;
   void end() override;
 
  private:
-  enum class Container : std::uint8_t { kList, kTuple, kSet, kDict, kObject };
+  enum class Container : std::uint8_t { kList, kTuple, kDict, kSet };
   struct Frame {
     Container kind;
     std::size_t size;      // values wanted; a dict's keys and values both count
     std::size_t next = 0;  // values written
-    PyObject* container;   // ours; of an object, the dict of its keyword arguments
+    PyObject* container;   // ours
     PyObject* key;         // ours: a dict's key that waits for its value, or null
-    PyObject* type;        // ours: an object's class, or null
   };
 
-  void begin(Container kind, std::size_t size, PyObject* container, Object type = {});
+  void begin(Container kind, std::size_t size, PyObject* container);
   /// Takes over `object`; null: a Python exception is set, which becomes a ConversionError.
   void put(PyObject* object) {
     if (object != nullptr && frames_.empty() && next_ < count_) {

@@ -22,7 +22,6 @@
 
 namespace {
 
-/// Goes to Python as an object of a class there.
 struct Fraction {
   int numerator = 0;
   int denominator = 1;
@@ -33,8 +32,7 @@ struct Fraction {
 template <>
 inline constexpr auto interpool::kFields<Fraction> =
     interpool::fields(interpool::field("numerator", &Fraction::numerator),
-                      interpool::field("denominator", &Fraction::denominator))
-        .as("fractions:Fraction");
+                      interpool::field("denominator", &Fraction::denominator));
 
 namespace interpool::test {
 namespace {
@@ -119,10 +117,11 @@ std::vector<TaskKind> kinds() {
        }},
       {"Struct",
        [](const Submitter& worker) {
-         EXPECT_EQ(worker.call<Fraction>("builtins:abs", Fraction{-1, 2}).get().numerator, 1);
-         EXPECT_EQ(worker.call<std::string>("builtins:str", Fraction{1, 2}).get(), "1/2");
-         expect_code(worker.call<int>("builtins:abs", Fraction{1, 0}), ErrorCode::kConversion);
+         EXPECT_EQ(worker.call<Fraction>("copy:copy", Fraction{-1, 2}).get().numerator, -1);
+         EXPECT_EQ(worker.call<Fraction>("fractions:Fraction", "1/2").get().denominator, 2);
          expect_code(worker.call<Fraction>("builtins:str", 1), ErrorCode::kConversion);
+         expect_code(worker.call<Fraction>("builtins:dict"), ErrorCode::kConversion);
+         expect_code(worker.call<Fraction>("builtins:object"), ErrorCode::kConversion);
        }},
       {"Path",
        [](const Submitter& worker) {
