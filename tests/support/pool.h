@@ -4,7 +4,9 @@
 #include "support/runtime.h"
 #include "support/sync.h"
 
+#include <interpool/error.h>
 #include <interpool/executor.h>
+#include <interpool/value.h>
 
 #include <gtest/gtest.h>
 
@@ -47,6 +49,16 @@ class WithOneWorker : public testing::Test {
   template <class T>
   static T round_trip(const T& value) {
     return get(pool().call<T>("interpool_probe:identity", value));
+  }
+  /// Why Python's `expression` is no T.
+  template <class T>
+  static ConversionError decode_error(const std::string& expression) {
+    return error_of<ConversionError>([&] { return eval<T>(expression); });
+  }
+  /// Why these do not go into Python.
+  template <class... Args>
+  static ConversionError encode_error(Args&&... args) {
+    return error_of<ConversionError>(pool().call<Value>("builtins:print", std::forward<Args>(args)...));
   }
 
  private:

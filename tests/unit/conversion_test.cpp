@@ -120,14 +120,6 @@ namespace {
 class Conversion : public WithOneWorker {
  protected:
   template <class T>
-  static ConversionError decode_error(const std::string& expression) {
-    return error_of<ConversionError>([&] { return eval<T>(expression); });
-  }
-  template <class... Args>
-  static ConversionError encode_error(Args&&... args) {
-    return error_of<ConversionError>(pool().call<Value>("builtins:print", std::forward<Args>(args)...));
-  }
-  template <class T>
   static void expect_exact_range() {
     using Limits = std::numeric_limits<T>;
     EXPECT_EQ(round_trip(Limits::min()), Limits::min());

@@ -100,17 +100,7 @@ inline constexpr auto interpool::kFields<Tree> =
 namespace interpool::test {
 namespace {
 
-class ConversionOfTypes : public WithOneWorker {
- protected:
-  template <class T>
-  static ConversionError decode_error(const std::string& expression) {
-    return error_of<ConversionError>([&] { return eval<T>(expression); });
-  }
-  template <class... Args>
-  static ConversionError encode_error(Args&&... args) {
-    return error_of<ConversionError>(pool().call<Value>("builtins:print", std::forward<Args>(args)...));
-  }
-};
+class ConversionOfTypes : public WithOneWorker {};
 
 const User& ada() {
   static const User user{7, "Ada", {{"Main St", 3}, {"Side St", std::nullopt}}, std::nullopt};
