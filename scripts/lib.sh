@@ -36,6 +36,9 @@ jobs_count() { nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2; }
 # The folders in build/ differ in a compiler or a Python, which most files do not see: they share what they compiled.
 export CCACHE_NOHASHDIR=1
 
+# For a build of what is installed and nothing else.
+library_only=(-DINTERPOOL_BUILD_TESTS=OFF -DINTERPOOL_BUILD_EXAMPLES=OFF -DINTERPOOL_BUILD_BENCHMARKS=OFF)
+
 # Runs a command as root: directly, or through sudo.
 as_root() {
   if [ "$(id -u)" = 0 ]; then

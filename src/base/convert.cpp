@@ -63,16 +63,17 @@ void fail_nan(const Decoder& key) {
 
 namespace {
 
+unsigned byte_at(std::string_view text, std::size_t at) {
+  return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U;
+}
+
 /// The length of the character that `text` begins with, or 0 where that is none: UTF-8 as Python reads it,
 /// without surrogates and in the shortest form.
 std::size_t character_length(std::string_view text) {
-  const auto byte = [&](std::size_t at) -> unsigned {
-    return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U;
-  };
   const auto follows = [&](std::size_t at, unsigned low = 0x80, unsigned high = 0xBF) {
-    return byte(at) >= low && byte(at) <= high;
+    return byte_at(text, at) >= low && byte_at(text, at) <= high;
   };
-  const unsigned first = byte(0);
+  const unsigned first = byte_at(text, 0);
   if (first < 0x80) return 1;
   if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
   if (first >= 0xE0 && first <= 0xEF) {
@@ -101,7 +102,7 @@ std::string text_of_path(std::string_view native) {
       continue;
     }
     // U+DC80 to U+DCFF stand for the bytes 0x80 to 0xFF (PEP 383).
-    const unsigned byte = static_cast<unsigned char>(native.front());
+    const unsigned byte = byte_at(native, 0);
     text += {'\xED', static_cast<char>(byte < 0xC0 ? 0xB2 : 0xB3), static_cast<char>(0x80 | (byte & 0x3F))};
     native.remove_prefix(1);
   }
@@ -112,12 +113,11 @@ std::optional<std::string> path_of_text(std::string_view text) {
   std::string native;
   native.reserve(text.size());
   while (!text.empty()) {
-    const auto byte = [&](std::size_t at) -> unsigned {
-      return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U;
-    };
-    if (byte(0) == 0xED && byte(1) >= 0xA0) {  // a surrogate
-      if ((byte(1) != 0xB2 && byte(1) != 0xB3) || (byte(2) & 0xC0U) != 0x80) return std::nullopt;
-      native += static_cast<char>((byte(1) == 0xB2 ? 0x80U : 0xC0U) | (byte(2) & 0x3FU));
+    const unsigned second = byte_at(text, 1);
+    const unsigned third = byte_at(text, 2);
+    if (byte_at(text, 0) == 0xED && second >= 0xA0) {  // a surrogate
+      if ((second != 0xB2 && second != 0xB3) || (third & 0xC0U) != 0x80) return std::nullopt;
+      native += static_cast<char>((second == 0xB2 ? 0x80U : 0xC0U) | (third & 0x3FU));
       text.remove_prefix(3);
     } else {
       native += text.front();
