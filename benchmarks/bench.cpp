@@ -55,6 +55,7 @@ int main(int argc, char** argv) {
     circumstances.quick = options.quick;
     circumstances.load_before = load_average();
     bench::call_rows(suite, runtime);
+    bench::attached_rows(suite, runtime);
     bench::round_trip_rows(suite, runtime);
     bench::parallel_rows(suite, runtime);
     bench::life_rows(suite, runtime);

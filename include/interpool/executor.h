@@ -1,6 +1,7 @@
 // SubinterpreterExecutor: Python on all cores.
 #pragma once
 
+#include <interpool/attached_thread.h>
 #include <interpool/convert.h>
 #include <interpool/detail/api.h>
 #include <interpool/detail/call.h>
@@ -14,6 +15,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <ranges>
@@ -40,6 +42,23 @@ enum class WhenFull : std::uint8_t {
   kReject,  ///< submit() throws QueueFullError.
 };
 
+/// What each worker does when it starts and when it ends: pinned and pooled workers, and attached threads,
+/// but not the main lane, which executors share. All run on the worker's thread, attached to its interpreter,
+/// and may be called by several workers at once. Threads that share an interpreter have each their start and
+/// stop.
+struct WorkerHooks {
+  /// Before the first task of a worker, once its interpreter is set up. What it throws is the WorkerError of
+  /// the task at hand; the next task has all the start hooks run again.
+  std::function<void(Worker&)> start = {};
+  /// "module:function", called without arguments after `start`, in the same way. Empty: none.
+  std::string python_start = {};
+  /// After the last task of a worker whose start hooks have run, before it leaves its interpreter. What it
+  /// throws is logged. It counts into the time that stop() has.
+  std::function<void(Worker&)> stop = {};
+  /// "module:function", called without arguments before `stop`. Empty: none.
+  std::string python_stop = {};
+};
+
 /// How an executor is made. Checked by its constructor, which throws UsageError.
 struct ExecutorOptions {
   /// Names the worker threads and the executor's log lines.
@@ -57,6 +76,8 @@ struct ExecutorOptions {
   /// Modules that every sub-interpreter of this executor imports before its first task. If one
   /// fails, the task at hand fails with WorkerError and the next one tries again.
   std::vector<std::string> preload = {};
+  /// What each worker does when it starts and ends.
+  WorkerHooks hooks = {};
   /// How long a thread that has run out of work, or waits for a result, watches for news before it
   /// sleeps. A wake-up costs tens of microseconds, so this is what makes a busy round trip fast.
   /// One worker thread at a time does it. At most a second; 0: sleep at once.
@@ -120,6 +141,8 @@ struct ExecutorReport {
   std::vector<std::string> abandoned;
   /// Interpreters that were not ended, because a task or thread is stuck in them.
   std::size_t interpreters_left = 0;
+  /// Threads that are attached and not the caller's: their interpreters end when they let go of them.
+  std::size_t attached_left = 0;
 };
 
 template <class Signature>
@@ -330,6 +353,11 @@ class INTERPOOL_API SubinterpreterExecutor final : public Submitter, public Exec
   /// The main interpreter, for modules that refuse sub-interpreters. While a task there holds the
   /// GIL, other interpreters cannot be created nor import an extension for the first time.
   [[nodiscard]] Submitter main() const;
+  /// Makes the calling thread a worker with an interpreter of its own, which is created now, in the 7 to 15
+  /// ms that this takes, unless the thread has one of this executor already. See AttachedThread. Throws
+  /// ShutdownError once the executor is closed, WorkerError if the interpreter could not be made or set up,
+  /// and UsageError in a task.
+  [[nodiscard]] AttachedThread attach() const;
   /// How many workers pinned() addresses; constant.
   [[nodiscard]] std::size_t pinned_workers() const noexcept;
   /// How many pooled threads it has; constant. With default options this is the number of cores.

@@ -1,6 +1,7 @@
 // Everything: include this one to begin with.
 #pragma once
 
+#include <interpool/attached_thread.h>
 #include <interpool/convert.h>
 #include <interpool/error.h>
 #include <interpool/executor.h>

@@ -8,19 +8,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
-#include <tuple>
 #include <utility>
 
 namespace interpool {
 
 /// Which kind of worker runs a task.
 enum class Lane : std::uint8_t {
-  kPinned,  ///< One thread, one interpreter, addressable.
-  kPooled,  ///< Several threads share an interpreter.
-  kMain,    ///< The main interpreter, on the home thread.
+  kPinned,    ///< One thread, one interpreter, addressable.
+  kPooled,    ///< Several threads share an interpreter.
+  kMain,      ///< The main interpreter, on the home thread.
+  kAttached,  ///< A thread of the host with an interpreter of its own; see SubinterpreterExecutor::attach.
 };
 
-/// "pinned", "pooled" or "main".
+/// "pinned", "pooled", "main" or "attached".
 INTERPOOL_API const char* to_string(Lane lane) noexcept;
 
 /// The interpreter a task runs in, with its GIL held. Handed to the task's callable, valid until
@@ -37,7 +37,7 @@ class INTERPOOL_API Worker {
 
   /// The kind of worker that this is.
   [[nodiscard]] Lane lane() const noexcept { return lane_; }
-  /// The worker's number in its lane, from 0.
+  /// The worker's number in its lane, from 0; attached threads are numbered as they come.
   [[nodiscard]] std::size_t index() const noexcept { return index_; }
   /// CPython's id of the interpreter; the main one's is 0.
   [[nodiscard]] std::int64_t interpreter_id() const noexcept;
@@ -55,13 +55,8 @@ class INTERPOOL_API Worker {
   /// Calls a Python function with these arguments.
   template <class R, class... Args>
   R call(std::string_view function, Args&&... args) {
-    detail::require_decodable<R>();
-    (detail::require_encodable<detail::Stored<Args>>(), ...);
-    const std::tuple<detail::Stored<Args>...> stored(std::forward<Args>(args)...);
-    detail::Slot<R> slot;
-    detail::call_now(*this, function, detail::encode_thunk<detail::Stored<Args>...>(), &stored,
-                     detail::decode_thunk<R>(), slot.storage());
-    return slot.take();
+    return detail::call_through<R>([&](auto... rest) { detail::call_now(*this, function, rest...); },
+                                   std::forward<Args>(args)...);
   }
   /// Imports a module, as `import name` would.
   void import_module(std::string_view name) { detail::import_module(*this, name); }

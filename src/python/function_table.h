@@ -11,6 +11,9 @@
 
 namespace interpool::detail {
 
+/// Whether it has the form "module:qualified.name".
+[[nodiscard]] bool is_function_name(std::string_view name) noexcept;
+
 /// Gives each "module:qualified.name" a number, under which every interpreter keeps the function it
 /// has looked up. Entries live as long as the table. Thread-safe.
 class FunctionTable {

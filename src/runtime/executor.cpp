@@ -2,6 +2,7 @@
 
 #include "base/keep.h"
 #include "python/thread_state.h"
+#include "runtime/attached_worker.h"
 #include "runtime/executor_core.h"
 #include "runtime/fork_guard.h"
 #include "runtime/runtime_core.h"
@@ -72,6 +73,11 @@ Submitter SubinterpreterExecutor::pinned(std::size_t index) const {
 }
 
 Submitter SubinterpreterExecutor::main() const { return {core(), {.to = detail::Address::To::kMain}, {}}; }
+
+AttachedThread SubinterpreterExecutor::attach() const {
+  require_not_forked();
+  return AttachedThread(detail::AttachedWorker::of_this_thread(core()));
+}
 
 std::size_t SubinterpreterExecutor::pinned_workers() const noexcept {
   return core()->options().pinned_workers;

@@ -2,6 +2,7 @@
 
 #include "base/keep.h"
 #include "python/thread_state.h"
+#include "runtime/attached_worker.h"
 #include "runtime/fork_guard.h"
 #include "runtime/runtime_core.h"
 #include "runtime/thread_name.h"
@@ -63,6 +64,13 @@ ExecutorOptions ExecutorCore::check_options(ExecutorOptions options) {
       throw UsageError(fmt::format("preload: '{}' is not the name of a module", module));
     }
   }
+  for (const auto& [what, name] : {std::pair("hooks.python_start", &options.hooks.python_start),
+                                   std::pair("hooks.python_stop", &options.hooks.python_stop)}) {
+    if (!name->empty() && !is_function_name(*name)) {
+      throw UsageError(
+          fmt::format("{}: '{}' does not name a function: write 'module:function'", what, *name));
+    }
+  }
   return options;
 }
 
@@ -88,7 +96,8 @@ ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions
                                                            .has_own_queue = true,
                                                            .spin = options_.spin,
                                                            .searching = &searching_,
-                                                           .admission = &admission_},
+                                                           .admission = &admission_,
+                                                           .hooks = &options_.hooks},
                                        new_group()));
   }
   const std::size_t first_pooled = groups_.size();
@@ -102,7 +111,8 @@ ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions
                                                                           .shared = shared_.get(),
                                                                           .spin = options_.spin,
                                                                           .searching = &searching_,
-                                                                          .admission = &admission_},
+                                                                          .admission = &admission_,
+                                                                          .hooks = &options_.hooks},
                                                       groups_[first_pooled + group]));
   }
 }
@@ -121,7 +131,7 @@ void ExecutorCore::start() {
         // acquire: pairs with end_workers(); run() has returned because of the stop() after it.
         const Clock::time_point deadline{
             Clock::duration(core->end_deadline_.load(std::memory_order_acquire))};
-        worker->leave(deadline);
+        worker->leave(deadline, core->runtime_->log());
         core->worker_ended();
       });
       ++workers_running_;
@@ -279,8 +289,47 @@ void ExecutorCore::expire(TaskBase& task) noexcept {
                                  "the deadline passed before the task started", core.context(task)));
 }
 
+std::shared_ptr<AttachedWorker> ExecutorCore::add_attached() {
+  const InterpreterGroup::Journals journals = {runtime_->journal(), journal_};
+  auto group = std::make_shared<InterpreterGroup>(journals, runtime_->process(), /*shared=*/false);
+  const MutexLock lock(mutex_);
+  // close() comes here after it has closed the admission: what it does not find has seen that.
+  if (closed()) throw ShutdownError("the executor is closed");
+  return attached_.emplace_back(
+      std::make_shared<AttachedWorker>(shared_from_this(), next_attached_++, std::move(group)));
+}
+
+void ExecutorCore::remove_attached(const AttachedWorker& worker) noexcept {
+  const auto move = [this](Outcome outcome, const std::atomic<std::uint64_t>& count) {
+    // relaxed, as below: numbers, which counts() reads under the mutex.
+    settled_elsewhere_[static_cast<std::size_t>(outcome)].fetch_add(count.load(std::memory_order_relaxed),
+                                                                    std::memory_order_relaxed);
+  };
+  const MutexLock lock(mutex_);
+  accepted_elsewhere_.fetch_add(worker.accepted(), std::memory_order_relaxed);
+  move(Outcome::kCompleted, worker.counts().completed);
+  move(Outcome::kFailed, worker.counts().failed);
+  std::erase_if(attached_, [&](const auto& known) { return known.get() == &worker; });
+}
+
+std::vector<std::shared_ptr<AttachedWorker>> ExecutorCore::attached() const {
+  const MutexLock lock(mutex_);
+  return attached_;
+}
+
+bool ExecutorCore::wait_until_settled(Clock::time_point deadline) {
+  for (const auto& worker : workers_) worker->report_settled();  // what they would report a little later
+  bool settled = admission_.wait_until_empty(deadline);
+  for (const auto& worker : attached()) settled &= worker->wait_until_idle(deadline);
+  return settled;
+}
+
 void ExecutorCore::close() noexcept {
   admission_.close();
+  {
+    const MutexLock lock(mutex_);
+    for (const auto& worker : attached_) worker->close();
+  }
   shared_->wake_submitters();
   for (const auto& worker : workers_) {
     if (worker->has_own_queue()) worker->own_queue().wake_submitters();
@@ -307,6 +356,7 @@ std::vector<std::string> ExecutorCore::cancel_queued(const char* reason) {
 }
 
 bool ExecutorCore::in_own_task() const noexcept {
+  if (AttachedWorker::calling(*this)) return true;
   WorkerThread* worker = WorkerThread::current();
   if (worker == nullptr) return false;
   if (owns(*worker)) return true;
@@ -322,6 +372,7 @@ TaskCounts ExecutorCore::counts() const noexcept {
   // Settled before accepted, so that each that is counted as settled is counted as accepted, too. acquire
   // keeps the loads in this order. The numbers are written relaxed, published with the results: for a task
   // whose result the caller has not seen, the language promises nothing, and in_flight() allows for that.
+  const MutexLock lock(mutex_);  // an attached thread that ends moves its numbers
   const auto elsewhere = [this](Outcome outcome) {
     return settled_elsewhere_[static_cast<std::size_t>(outcome)].load(std::memory_order_acquire);
   };
@@ -335,11 +386,16 @@ TaskCounts ExecutorCore::counts() const noexcept {
     counts.completed += worker->counts().completed.load(std::memory_order_acquire);
     counts.failed += worker->counts().failed.load(std::memory_order_acquire);
   }
+  for (const auto& worker : attached_) {
+    counts.completed += worker->counts().completed.load(std::memory_order_acquire);
+    counts.failed += worker->counts().failed.load(std::memory_order_acquire);
+  }
   // acquire: nothing depends on it; the tasks themselves come by the queue.
   counts.accepted = accepted_elsewhere_.load(std::memory_order_acquire) + shared_->pushed();
   for (const auto& worker : workers_) {
     if (worker->has_own_queue()) counts.accepted += worker->own_queue().pushed();
   }
+  for (const auto& worker : attached_) counts.accepted += worker->accepted();
   return counts;
 }
 
@@ -367,6 +423,11 @@ void ExecutorCore::abandon_running(std::vector<std::string>& names) {
     worker->report_settled();  // for one that is stuck
   }
   abandon(runtime_->main_worker());
+  for (const auto& worker : attached()) {
+    if (!worker->give_up()) continue;
+    names.push_back(worker->call_name());
+    settled_elsewhere_[static_cast<std::size_t>(Outcome::kAbandoned)].fetch_add(1, std::memory_order_relaxed);
+  }
 }
 
 std::size_t ExecutorCore::end_workers(Clock::time_point deadline) {
@@ -439,11 +500,14 @@ ExecutorReport ExecutorCore::stop_once(ExecutorStopOptions options) {
     }
   }
   // Also when the last of them were only reported late.
-  report.drained = report.cancelled.empty() && report.abandoned.empty() && admission_.in_flight() == 0;
+  report.drained = report.cancelled.empty() && report.abandoned.empty() && !stuck;
   // A bound of its own for the ends of the interpreters, even when the work has used up all the time.
   // With a task stuck there is nothing more to wait for than that.
   const Clock::time_point soon = after(std::chrono::milliseconds(500));
   report.interpreters_left = end_workers(report.abandoned.empty() ? std::max(deadline, soon) : soon);
+  for (const auto& worker : attached()) {
+    if (!worker->end(std::max(deadline, soon))) ++report.attached_left;
+  }
   report.tasks = counts();
 
   Logger& log = runtime_->log();

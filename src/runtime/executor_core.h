@@ -19,6 +19,7 @@
 
 namespace interpool::detail {
 
+class AttachedWorker;
 class RuntimeCore;
 
 /// What became of a task.
@@ -84,14 +85,19 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
     settle_as_third_party(task, Outcome::kCancelled, std::move(failure));
   }
 
+  // --- threads of the host that call by themselves ------------------------------------------------
+
+  /// A worker for the calling thread; throws ShutdownError once closed.
+  std::shared_ptr<AttachedWorker> add_attached() INTERPOOL_EXCLUDES(mutex_);
+  /// Its interpreter has ended: only its numbers stay.
+  void remove_attached(const AttachedWorker& worker) noexcept INTERPOOL_EXCLUDES(mutex_);
+
   // --- the end ---------------------------------------------------------------------------------
 
   void close() noexcept;
+  [[nodiscard]] bool closed() const noexcept { return admission_.closed(); }
   /// After close(): whether all has settled by then.
-  bool wait_until_settled(Clock::time_point deadline) noexcept {
-    for (const auto& worker : workers_) worker->report_settled();  // what they would report a little later
-    return admission_.wait_until_empty(deadline);
-  }
+  bool wait_until_settled(Clock::time_point deadline);
   /// Their names.
   std::vector<std::string> cancel_queued(const char* reason);
   /// See SubinterpreterExecutor::stop.
@@ -102,7 +108,7 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   /// The worker that alone takes unaddressed tasks, or null.
   [[nodiscard]] const WorkerThread* only_worker() const noexcept { return shared_->only_worker(); }
 
-  [[nodiscard]] TaskCounts counts() const noexcept;
+  [[nodiscard]] TaskCounts counts() const noexcept INTERPOOL_EXCLUDES(mutex_);
   /// How many of its interpreters exist.
   [[nodiscard]] std::size_t interpreters() const noexcept;
   /// Whether stop() has returned to somebody.
@@ -111,6 +117,8 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   [[nodiscard]] RuntimeCore& runtime() const noexcept { return *runtime_; }
 
  private:
+  /// Those whose interpreters have not ended.
+  std::vector<std::shared_ptr<AttachedWorker>> attached() const INTERPOOL_EXCLUDES(mutex_);
   Failure enqueue(Address address, const CallOptions& options, TaskRef<TaskBase>& task, bool may_wait);
   [[nodiscard]] bool owns(const WorkerThread& worker) const noexcept;
   [[nodiscard]] TaskQueue& queue(Address address) noexcept;
@@ -135,18 +143,21 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   // Self-synchronised.
   alignas(64) Admission admission_;  // written by submitters with each task
   alignas(64) const std::shared_ptr<Journal> journal_ = std::make_shared<Journal>();
-  std::atomic<bool> searching_ = false;                // one of the workers searches; see WorkerThread
-  std::atomic<std::uint64_t> accepted_elsewhere_ = 0;  // by the main lane's queue
-  // By Outcome: by third parties and on the main lane. relaxed where it is written: settling the task, which
-  // comes next, publishes the number with the result.
+  std::atomic<bool> searching_ = false;  // one of the workers searches; see WorkerThread
+  // By the main lane's queue, and by threads that were attached.
+  std::atomic<std::uint64_t> accepted_elsewhere_ = 0;
+  // By Outcome: by third parties, on the main lane and by threads that were attached. relaxed where it is
+  // written: settling the task, which comes next, publishes the number with the result.
   std::atomic<std::uint64_t> settled_elsewhere_[5] = {};
   // Of the workers' interpreters. Written before WorkerThread::stop, read after it was seen: release and
   // acquire say so, though stopping_ orders it already.
   std::atomic<Clock::rep> end_deadline_ = 0;
   StopOnce<ExecutorReport> stop_;
 
-  Mutex mutex_;
+  mutable Mutex mutex_;
   CondVar changed_;
+  std::vector<std::shared_ptr<AttachedWorker>> attached_ INTERPOOL_GUARDED_BY(mutex_);
+  std::size_t next_attached_ INTERPOOL_GUARDED_BY(mutex_) = 0;
   std::vector<std::thread> threads_ INTERPOOL_GUARDED_BY(mutex_);
   std::size_t workers_running_ INTERPOOL_GUARDED_BY(mutex_) = 0;
 };

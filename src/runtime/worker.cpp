@@ -38,6 +38,7 @@ const char* to_string(Lane lane) noexcept {
     case Lane::kPinned: return "pinned";
     case Lane::kPooled: return "pooled";
     case Lane::kMain: return "main";
+    case Lane::kAttached: return "attached";
   }
   return "unknown";
 }

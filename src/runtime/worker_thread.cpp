@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "runtime/executor_core.h"
 #include "runtime/worker_access.h"
+#include "runtime/worker_hooks.h"
 
 #include <utility>
 
@@ -30,13 +31,13 @@ void WorkerThread::run(python::ThreadState state) noexcept {
   current_worker = this;
   state_ = std::move(state);
   while (wait_for_work()) {
-    const Failure failure = group_->enter(state_);
+    const Failure failure = enter();
     arrived(static_cast<bool>(state_));
     if (failure) {
       fail_next(failure);
       continue;
     }
-    Worker view = WorkerAccess::make(setup_.lane, setup_.index, group_->handle());
+    Worker view = this->view();
     for (unsigned count = 1; TaskBase* task = next_or_linger(); ++count) {
       execute(*task, view);
       // Nobody waits for its result any more, which may take its time to die: not with the next task in hand.
@@ -50,6 +51,34 @@ void WorkerThread::run(python::ThreadState state) noexcept {
     report_settled();
   }
   current_worker = nullptr;
+}
+
+Failure WorkerThread::enter() noexcept {
+  if (Failure failure = group_->enter(state_)) return failure;
+  if (started_ || setup_.hooks == nullptr) return nullptr;
+  Worker worker = view();
+  if (Failure failure = run_start_hooks(*setup_.hooks, worker)) {
+    state_.detach();
+    return failure;
+  }
+  started_ = true;
+  return nullptr;
+}
+
+Worker WorkerThread::view() const noexcept {
+  return WorkerAccess::make(setup_.lane, setup_.index, group_->handle());
+}
+
+bool WorkerThread::leave(std::chrono::steady_clock::time_point deadline, Logger& log) {
+  if (started_) {
+    current_worker = this;  // a hook that waits for its own worker is told
+    state_.attach();
+    Worker worker = view();
+    run_stop_hooks(*setup_.hooks, worker, log);
+    state_.detach();
+    current_worker = nullptr;
+  }
+  return group_->leave(state_, deadline);
 }
 
 void WorkerThread::stop() noexcept {

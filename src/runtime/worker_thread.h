@@ -13,6 +13,11 @@
 #include <cstdint>
 #include <memory>
 
+namespace interpool {
+class Logger;
+struct WorkerHooks;
+}  // namespace interpool
+
 namespace interpool::detail {
 
 /// How many tasks a worker has settled. Written by its thread only; read by anyone.
@@ -38,6 +43,7 @@ class WorkerThread {
     std::atomic<bool>* searching = nullptr;  // set while some worker of the executor searches
     // Of the executor that the worker belongs to; null: it serves several, which count for themselves.
     Admission* admission = nullptr;
+    const WorkerHooks* hooks = nullptr;  // or none
   };
 
   WorkerThread(const Setup& setup, std::shared_ptr<InterpreterGroup> group);
@@ -51,8 +57,8 @@ class WorkerThread {
   /// Takes and runs tasks until stop(). `state`: of this thread in the group's interpreter, detached;
   /// empty: it is made when the first task comes.
   void run(python::ThreadState state = {}) noexcept;
-  /// After run(), on the same thread; see InterpreterGroup::leave.
-  bool leave(std::chrono::steady_clock::time_point deadline) { return group_->leave(state_, deadline); }
+  /// After run(), on the same thread: the stop hooks, and InterpreterGroup::leave.
+  bool leave(std::chrono::steady_clock::time_point deadline, Logger& log);
   /// After run(): its thread state, for an owner that ends the thread itself.
   python::ThreadState& state() noexcept { return state_; }
 
@@ -95,6 +101,9 @@ class WorkerThread {
   TaskBase* next() noexcept;
   /// The same, after watching for one for a moment if there is none.
   TaskBase* next_or_linger() noexcept;
+  /// Attaches to the interpreter, sets up what has to be; a failure leaves the thread detached.
+  Failure enter() noexcept;
+  [[nodiscard]] Worker view() const noexcept;
   void execute(TaskBase& task, Worker& view) noexcept;
   /// Settles a claimed task, whose work has been destroyed.
   void settle(TaskBase& task, Failure&& failure) noexcept;
@@ -114,7 +123,8 @@ class WorkerThread {
   alignas(64) std::atomic<std::uint64_t> reported_ = 0;  // how many of settled_ have been
 
   // The thread's own.
-  bool seated_ = true;  // as the queues have it since the seats were made
+  bool started_ = false;  // the start hooks have run
+  bool seated_ = true;    // as the queues have it since the seats were made
   python::ThreadState state_;
   unsigned turn_ = 0;               // which queue comes first, so that neither starves
   TaskQueue* took_from_ = nullptr;  // the queue that holds the task at hand for us

@@ -42,10 +42,17 @@ using DecodeThunk = void (*)(Decoder& in, void* storage);
 template <class... Args>
 constexpr EncodeThunk encode_thunk() noexcept {
   return {sizeof...(Args), [](Encoder& out, const void* args) {
-            std::apply([&](const Args&... arg) { (Converter<Args>::encode(out, arg), ...); },
-                       *static_cast<const std::tuple<Args...>*>(args));
+            std::apply(
+                [&](const Args&... arg) { (Converter<std::remove_cvref_t<Args>>::encode(out, arg), ...); },
+                *static_cast<const std::tuple<Args...>*>(args));
           }};
 }
+
+/// The arguments of a call that is made at once stay where they are, unless they have to become something
+/// else.
+template <class T>
+using Borrowed =
+    std::conditional_t<std::is_same_v<Stored<T>, std::remove_cvref_t<T>>, const Stored<T>&, Stored<T>>;
 
 template <class R>
 constexpr DecodeThunk decode_thunk() noexcept {
@@ -80,6 +87,18 @@ class Slot<void> {
   void* storage() noexcept { return nullptr; }
   void take() noexcept {}
 };
+
+/// Makes a call at once: `call(encode, args, decode, storage)` does it, or throws.
+template <class R, class Call, class... Args>
+R call_through(Call call, Args&&... args) {
+  require_decodable<R>();
+  (require_encodable<Stored<Args>>(), ...);
+  const std::tuple<Borrowed<Args>...> borrowed(std::forward<Args>(args)...);
+  Slot<R> slot;
+  call(encode_thunk<Borrowed<Args>...>(), static_cast<const void*>(&borrowed), decode_thunk<R>(),
+       slot.storage());
+  return slot.take();
+}
 
 // Each runs on the worker's thread with its GIL held. call() returns its failure; the others throw.
 // `task` gives its name to errors.

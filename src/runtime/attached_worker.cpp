@@ -1,0 +1,284 @@
+#include "runtime/attached_worker.h"
+
+#include "base/keep.h"
+#include "python/call.h"
+#include "python/initialize.h"
+#include "runtime/executor_core.h"
+#include "runtime/fork_guard.h"
+#include "runtime/runtime_core.h"
+#include "runtime/worker_access.h"
+#include "runtime/worker_hooks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace interpool::detail {
+
+namespace {
+
+/// The call that the thread is in, the innermost one.
+thread_local AttachedWorker* current_call = nullptr;
+
+/// What a thread is attached to, ended with it.
+class Attachments {
+ public:
+  Attachments() = default;
+  ~Attachments() {
+    while (!workers_.empty()) {
+      auto worker = std::move(workers_.back());
+      workers_.pop_back();
+      if (in_forked_child()) {
+        keep_for_ever(std::move(worker));
+        continue;
+      }
+      ExecutorCore& core = worker->core();
+      if (worker->end(after(core.options().stop_timeout))) continue;
+      core.runtime().log().warn(
+          "executor '{}': the interpreter of a thread that was attached and has ended was left standing: "
+          "Python threads are still in it",
+          core.options().name);
+      keep_for_ever(std::move(worker));
+    }
+  }
+  Attachments(const Attachments&) = delete;
+  Attachments& operator=(const Attachments&) = delete;
+
+  [[nodiscard]] std::shared_ptr<AttachedWorker> find(const ExecutorCore& core) const {
+    const auto found =
+        std::ranges::find_if(workers_, [&](const auto& worker) { return &worker->core() == &core; });
+    return found == workers_.end() ? nullptr : *found;
+  }
+  void add(std::shared_ptr<AttachedWorker> worker) { workers_.push_back(std::move(worker)); }
+  void remove(const AttachedWorker& gone) {
+    std::erase_if(workers_, [&](const auto& worker) { return worker.get() == &gone; });
+  }
+
+ private:
+  std::vector<std::shared_ptr<AttachedWorker>> workers_;
+};
+
+Attachments& attachments() {
+  thread_local Attachments of_this_thread;
+  return of_this_thread;
+}
+
+void raise_if(const Failure& failure) {
+  if (failure) failure->raise();
+}
+
+/// Detaches at the end of a scope.
+class Detach {
+ public:
+  explicit Detach(python::ThreadState& state) noexcept : state_(state) {}
+  ~Detach() { state_.detach(); }
+  Detach(const Detach&) = delete;
+  Detach& operator=(const Detach&) = delete;
+
+ private:
+  python::ThreadState& state_;
+};
+
+const std::string& attaching() {
+  static const std::string name = "attach()";
+  return name;
+}
+const std::string& running_callable() {
+  static const std::string name = "a callable on an attached thread";
+  return name;
+}
+
+}  // namespace
+
+/// One call, from its admission to its account.
+class AttachedWorker::Call {
+ public:
+  /// Throws ShutdownError if it is not admitted.
+  Call(AttachedWorker& worker, const std::string& name) : worker_(worker) {
+    worker.name_.store(&name, std::memory_order_release);  // release: the text
+    if (!worker.gate_.try_enter()) throw ShutdownError("the executor is closed", {.task = name});
+    // relaxed, as in counted(): only this thread writes it.
+    worker.accepted_.store(worker.accepted_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    worker.outer_ = std::exchange(current_call, &worker);
+    worker.calling_ = true;
+  }
+  ~Call() {
+    worker_.calling_ = false;
+    current_call = std::exchange(worker_.outer_, nullptr);
+    std::atomic<std::uint64_t>& count = completed_ ? worker_.counts_.completed : worker_.counts_.failed;
+    // Counted first, so that who waits for the gate finds it counted; and not at all if it was given up.
+    const std::uint64_t before = count.load(std::memory_order_relaxed);
+    if (worker_.gate_.busy()) count.store(before + 1, std::memory_order_relaxed);
+    if (!worker_.gate_.leave()) count.store(before, std::memory_order_relaxed);  // given up by now
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  void completed() noexcept { completed_ = true; }
+
+ private:
+  AttachedWorker& worker_;
+  bool completed_ = false;
+};
+
+AttachedWorker::AttachedWorker(std::shared_ptr<ExecutorCore> core, std::size_t index,
+                               std::shared_ptr<InterpreterGroup> group)
+    : core_(std::move(core)), index_(index), group_(std::move(group)), name_(&attaching()) {}
+
+AttachedWorker::~AttachedWorker() = default;
+
+std::shared_ptr<AttachedWorker> AttachedWorker::of_this_thread(const std::shared_ptr<ExecutorCore>& core) {
+  if (WorkerThread::current() != nullptr) {
+    throw UsageError("attach(): a worker has an interpreter; use the Worker that its task was given");
+  }
+  if (auto known = attachments().find(*core)) {
+    if (core->closed()) throw ShutdownError("the executor is closed");
+    return known;
+  }
+  auto worker = core->add_attached();
+  attachments().add(worker);
+  try {
+    worker->run([](Worker& /*set up by now*/) {});
+  } catch (...) {
+    worker->end(Clock::now());
+    throw;
+  }
+  return worker;
+}
+
+bool AttachedWorker::calling(const ExecutorCore& core) noexcept {
+  for (const AttachedWorker* call = current_call; call != nullptr; call = call->outer_) {
+    if (call->core_.get() == &core) return true;
+  }
+  return false;
+}
+
+void AttachedWorker::require_own_thread() const {
+  if (owner_ != std::this_thread::get_id()) {
+    throw UsageError(
+        "an attachment is used on another thread than attached: each thread calls attach() itself");
+  }
+  if (released_) throw UsageError("an attachment is used after its release(): attach() makes a new one");
+}
+
+Worker AttachedWorker::view() const noexcept {
+  return WorkerAccess::make(Lane::kAttached, index_, group_->handle());
+}
+
+Failure AttachedWorker::enter_interpreter() noexcept {
+  if (Failure failure = group_->enter(state_)) return failure;
+  if (started_) return nullptr;
+  Worker worker = view();
+  if (Failure failure = run_start_hooks(core_->options().hooks, worker)) {
+    state_.detach();
+    return failure;
+  }
+  started_ = true;
+  return nullptr;
+}
+
+void AttachedWorker::call(const FunctionEntry& function, EncodeThunk encode, const void* args,
+                          DecodeThunk decode, void* storage) {
+  require_own_thread();
+  const auto python_call = [&] {
+    return python::call(
+        group_->handle(), function, [&] { return function.name; }, encode, args, decode, storage);
+  };
+  if (calling_) {  // inside a call of ours: a part of it
+    run([&](Worker& /*ours*/) { raise_if(python_call()); });
+    return;
+  }
+  require_not_forked();
+  Failure failure;
+  {
+    Call account(*this, function.name);
+    const python::GilRelease aside;
+    failure = enter_interpreter();
+    if (!failure) {
+      failure = python_call();
+      state_.detach();
+      if (!failure) account.completed();
+    }
+  }
+  raise_if(failure);
+}
+
+void AttachedWorker::run(FunctionRef<void(Worker&)> work) {
+  require_own_thread();
+  if (calling_) {
+    Worker worker = view();
+    if (group_->handle().attached()) return work(worker);
+    // Inside the call the thread has gone on to another interpreter, or has released the GIL.
+    const python::GilRelease aside;
+    state_.attach();
+    const Detach at_end(state_);
+    return work(worker);
+  }
+  require_not_forked();
+  Call account(*this, running_callable());
+  const python::GilRelease aside;
+  raise_if(enter_interpreter());
+  const Detach at_end(state_);
+  Worker worker = view();
+  work(worker);
+  account.completed();
+}
+
+bool AttachedWorker::release(Clock::time_point deadline) {
+  require_own_thread();
+  if (calling_) throw UsageError("release() inside a call through the attachment");
+  return end(deadline);
+}
+
+bool AttachedWorker::end(Clock::time_point deadline) noexcept {
+  if (owner_ != std::this_thread::get_id() || calling_) return false;
+  if (released_) return true;
+  gate_.close();
+  // What an adopted Python's host has finalized is gone.
+  if (python::is_initialized()) {
+    const python::GilRelease aside;
+    if (started_) {
+      state_.attach();
+      Worker worker = view();
+      run_stop_hooks(core_->options().hooks, worker, core_->runtime().log());
+      state_.detach();
+      started_ = false;
+    }
+    if (!group_->leave(state_, deadline)) return false;
+  }
+  released_ = true;
+  core_->remove_attached(*this);
+  attachments().remove(*this);
+  return true;
+}
+
+void attached_call(AttachedWorker& worker, const FunctionEntry& function, EncodeThunk encode,
+                   const void* args, DecodeThunk decode, void* storage) {
+  worker.call(function, encode, args, decode, storage);
+}
+
+void attached_run(AttachedWorker& worker, FunctionRef<void(Worker&)> work) { worker.run(work); }
+
+const FunctionEntry& function_entry(AttachedWorker& worker, std::string_view name) {
+  return function_entry(worker.core(), name);
+}
+
+}  // namespace interpool::detail
+
+namespace interpool {
+
+detail::AttachedWorker& AttachedThread::behind() const {
+  if (!worker_) throw UsageError("this AttachedThread was moved from");
+  return *worker_;
+}
+
+void AttachedThread::release() {
+  detail::AttachedWorker& worker = behind();
+  if (!worker.release(detail::after(worker.core().options().stop_timeout))) {
+    throw WorkerError("the interpreter was left standing: Python threads are still in it");
+  }
+}
+
+}  // namespace interpool

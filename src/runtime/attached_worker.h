@@ -1,0 +1,100 @@
+// AttachedWorker: a thread of the host that is a worker for itself.
+#pragma once
+
+#include "interpool/attached_thread.h"
+#include "python/thread_state.h"
+#include "runtime/call_gate.h"
+#include "runtime/interpreter_group.h"
+#include "runtime/worker_thread.h"
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+
+namespace interpool::detail {
+
+class ExecutorCore;
+
+/// What is behind an AttachedThread: an interpreter that its thread has created, enters for each call and
+/// ends. Shared-owned by the thread (until it ends or releases it), by its handles, and by the executor while
+/// the interpreter stands.
+///
+/// Its calls are the executor's work as tasks are: nothing is admitted after its close(), a drain waits for
+/// what runs, and what does not end in time is given up.
+class AttachedWorker {
+ public:
+  AttachedWorker(std::shared_ptr<ExecutorCore> core, std::size_t index,
+                 std::shared_ptr<InterpreterGroup> group);
+  ~AttachedWorker();
+  AttachedWorker(const AttachedWorker&) = delete;
+  AttachedWorker& operator=(const AttachedWorker&) = delete;
+
+  /// The calling thread's for that executor, made if there is none; see SubinterpreterExecutor::attach.
+  static std::shared_ptr<AttachedWorker> of_this_thread(const std::shared_ptr<ExecutorCore>& core);
+  /// Whether the calling thread is inside a call of that executor.
+  static bool calling(const ExecutorCore& core) noexcept;
+
+  // --- its own thread --------------------------------------------------------------------------
+
+  void call(const FunctionEntry& function, EncodeThunk encode, const void* args, DecodeThunk decode,
+            void* storage);
+  void run(FunctionRef<void(Worker&)> work);
+  /// Ends the interpreter, if that has not been done; false: it was left standing at the deadline. Throws
+  /// UsageError inside a call and on another thread.
+  bool release(std::chrono::steady_clock::time_point deadline);
+  /// The same for a thread that ends, or stops the executor. False also on another thread, or inside a call.
+  bool end(std::chrono::steady_clock::time_point deadline) noexcept;
+  [[nodiscard]] ExecutorCore& core() const noexcept { return *core_; }
+
+  // --- the executor, on any thread -------------------------------------------------------------
+
+  void close() noexcept { gate_.close(); }
+  [[nodiscard]] bool wait_until_idle(std::chrono::steady_clock::time_point deadline) const noexcept {
+    return gate_.wait_until_idle(deadline);
+  }
+  [[nodiscard]] bool busy() const noexcept { return gate_.busy(); }
+  /// Gives a call under way up; false if there is none.
+  bool give_up() noexcept { return gate_.give_up(); }
+  /// Of the call under way, or of the last one.
+  [[nodiscard]] const std::string& call_name() const noexcept {
+    return *name_.load(std::memory_order_acquire);  // pairs with enter()
+  }
+  /// relaxed: a number, which the calls that it counts have published.
+  [[nodiscard]] std::uint64_t accepted() const noexcept { return accepted_.load(std::memory_order_relaxed); }
+  [[nodiscard]] const WorkerCounts& counts() const noexcept { return counts_; }
+  [[nodiscard]] bool exists() const noexcept { return group_->exists(); }
+
+ private:
+  class Call;
+
+  void require_own_thread() const;
+  [[nodiscard]] Worker view() const noexcept;
+  /// Attaches, sets up what has to be; a failure leaves the thread detached.
+  Failure enter_interpreter() noexcept;
+
+  // Constant.
+  const std::shared_ptr<ExecutorCore> core_;
+  const std::size_t index_;
+  const std::shared_ptr<InterpreterGroup> group_;
+  const std::thread::id owner_ = std::this_thread::get_id();
+
+  // Self-synchronised.
+  CallGate gate_;
+  std::atomic<const std::string*> name_;  // release and acquire: the text behind it
+  // Written by the thread only, relaxed: leaving the gate publishes them.
+  std::atomic<std::uint64_t> accepted_ = 0;
+  WorkerCounts counts_;
+
+  // The thread's own.
+  python::ThreadState state_;
+  AttachedWorker* outer_ = nullptr;  // whose call this one's is inside
+  bool calling_ = false;
+  bool started_ = false;   // the start hooks have run
+  bool released_ = false;  // for good
+};
+
+}  // namespace interpool::detail
