@@ -2,12 +2,15 @@
 #pragma once
 
 #include <interpool/attached_thread.h>
+#include <interpool/call_options.h>
 #include <interpool/convert.h>
 #include <interpool/detail/api.h>
+#include <interpool/detail/broadcast.h>
 #include <interpool/detail/call.h>
 #include <interpool/detail/map.h>
 #include <interpool/detail/task.h>
 #include <interpool/future.h>
+#include <interpool/object.h>
 #include <interpool/result.h>
 #include <interpool/runtime.h>
 #include <interpool/worker.h>
@@ -86,17 +89,6 @@ struct ExecutorOptions {
   std::chrono::milliseconds stop_timeout = std::chrono::seconds(30);
 };
 
-/// Options of the tasks submitted through a Submitter; see Submitter::with.
-struct CallOptions {
-  /// Shows up in errors and reports. Empty: the function's name.
-  std::string name = {};
-  /// The task must have started this long after submit(), or it settles with TimeoutError and never
-  /// runs. It bounds the wait for a full queue as well. A task that has started runs to its end.
-  std::optional<std::chrono::nanoseconds> timeout = {};
-  /// The same as a point in time. Give one of the two.
-  std::optional<std::chrono::steady_clock::time_point> deadline = {};
-};
-
 /// What became of the tasks an executor accepted, which includes continuations that it was to run.
 struct TaskCounts {
   /// Queued since the executor was made. What was refused is not counted.
@@ -150,11 +142,12 @@ class Function;
 
 namespace detail {
 
-/// Which worker a task is for.
+/// Which interpreter a task is for.
 struct Address {
-  enum class To : std::uint8_t { kAny, kPinned, kMain };
+  enum class To : std::uint8_t { kAny, kInterpreter, kMain };
   To to = To::kAny;
-  std::size_t index = 0;
+  std::size_t index = 0;   // of a sub-interpreter: the pinned workers', then the pooled ones
+  bool unbounded = false;  // whatever the queue's capacity
 };
 
 // Each takes over one reference to a task that has not been queued. On failure its work has been
@@ -163,6 +156,16 @@ INTERPOOL_API void submit(ExecutorCore& core, Address address, const CallOptions
                           TaskRef<TaskBase> task);
 INTERPOOL_API Failure try_submit(ExecutorCore& core, Address address, const CallOptions& options,
                                  TaskRef<TaskBase> task) noexcept;
+/// Throws UsageError for options that contradict each other.
+INTERPOOL_API void check_call_options(const CallOptions& options);
+/// One interpreter: the one that `address` names, or else the next one in turn.
+INTERPOOL_API Address address_of_one(ExecutorCore& core, Address address);
+/// Has the call made in every interpreter from now on; those that are there, and so are to be asked.
+INTERPOOL_API std::pair<std::shared_ptr<Broadcast>, std::vector<Address>> begin_broadcast(ExecutorCore& core,
+                                                                                          std::string name,
+                                                                                          BroadcastCall call);
+/// Imports the modules anew that an interpreter has imported, and has its functions looked up anew.
+INTERPOOL_API BroadcastCall reload_call(std::vector<std::string> modules);
 /// Throws UsageError unless `name` is "module:qualified.name".
 INTERPOOL_API const FunctionEntry& function_entry(ExecutorCore& core, std::string_view name);
 
@@ -239,6 +242,25 @@ class INTERPOOL_API Submitter {
   template <class Signature>
   [[nodiscard]] Function<Signature> function(std::string_view name) const {
     return Function<Signature>(*this, detail::function_entry(*core_, name));
+  }
+
+  /// Makes a Python object that stays in one interpreter: calls "module:Class", or whatever else returns an
+  /// object, with these arguments and keeps what it returns. Addressed to no interpreter in particular it
+  /// takes one of the pooled ones in turn, or of the pinned workers' if there are none. Dropping the future
+  /// drops the object.
+  template <class... Args>
+  Future<Object> create_async(std::string_view function, Args&&... args) const {
+    (detail::require_encodable<detail::Stored<Args>>(), ...);
+    const detail::FunctionEntry& entry = detail::function_entry(*core_, function);
+    auto [future, task] = detail::make_task<Object, detail::CreateTask<detail::Stored<Args>...>>(
+        core_.get(), entry, std::forward<Args>(args)...);
+    detail::submit(*core_, detail::address_of_one(*core_, address_), options_, std::move(task));
+    return std::move(future);
+  }
+  /// The same, waiting for it as Future::get does: it throws what making the object threw.
+  template <class... Args>
+  [[nodiscard]] Object create(std::string_view function, Args&&... args) const {
+    return create_async(function, std::forward<Args>(args)...).get();
   }
 
   /// Calls the function once for each item, in parallel; the future has the results in the items'
@@ -358,6 +380,32 @@ class INTERPOOL_API SubinterpreterExecutor final : public Submitter, public Exec
   /// ShutdownError once the executor is closed, WorkerError if the interpreter could not be made or set up,
   /// and UsageError in a task.
   [[nodiscard]] AttachedThread attach() const;
+  /// Calls a function in every interpreter: in each that is there, the main one first, and, with the same
+  /// arguments, in each that is created later, while it is set up. A worker makes the call between two tasks,
+  /// before any task that it begins after this has returned; main-lane tasks keep their order. A thread that
+  /// is attached makes it before its next call, and is not asked.
+  ///
+  /// The future has the answers of those that are there, or the error of the first that failed;
+  /// broadcast<Result<R>>() has each one's own outcome instead. Each answer is a task, accepted whatever the
+  /// queue's capacity. A broadcast that has failed somewhere is not repeated in interpreters that come later;
+  /// one that fails only there is the WorkerError of their tasks. Throws ShutdownError once the executor is
+  /// closed.
+  template <class R = void, class... Args>
+  Future<std::vector<BroadcastAnswer<R>>> broadcast(std::string_view function, Args&&... args) const {
+    using Value = typename detail::BroadcastAsk<R>::Value;
+    detail::require_decodable<Value>();
+    (detail::require_encodable<detail::Stored<Args>>(), ...);
+    const detail::FunctionEntry& entry = detail::function_entry(*core(), function);
+    using Stored = std::tuple<detail::Stored<Args>...>;
+    return ask<R>(entry.name, detail::broadcast_call<Value>(
+                                  entry, std::make_shared<const Stored>(std::forward<Args>(args)...)));
+  }
+  /// Has every interpreter that is there, the main one first, import these modules anew (importlib.reload) if
+  /// it has imported them, in this order, and look functions up anew that it has called by name. Order,
+  /// answers and errors are broadcast()'s.
+  Future<std::vector<BroadcastAnswer<void>>> reload(std::vector<std::string> modules = {}) const {
+    return ask<void>("reload", detail::reload_call(std::move(modules)));
+  }
   /// How many workers pinned() addresses; constant.
   [[nodiscard]] std::size_t pinned_workers() const noexcept;
   /// How many pooled threads it has; constant. With default options this is the number of cores.
@@ -388,19 +436,24 @@ class INTERPOOL_API SubinterpreterExecutor final : public Submitter, public Exec
   void execute(Work work) override;
 
  private:
+  template <class R>
+  Future<std::vector<BroadcastAnswer<R>>> ask(std::string name, detail::BroadcastCall call) const {
+    const auto [broadcast, interpreters] = detail::begin_broadcast(*core(), std::move(name), std::move(call));
+    detail::UnsubmittedTasks<BroadcastAnswer<R>> parts;
+    for (std::size_t i = 0; i < interpreters.size(); ++i) {
+      parts.add([&, &ours = broadcast] { return new detail::BroadcastPart<R>(core().get(), ours); });
+    }
+    auto map =
+        detail::TaskRef<detail::MapTask<BroadcastAnswer<R>>>(new detail::MapTask<BroadcastAnswer<R>>(parts));
+    auto future = detail::FutureAccess<std::vector<BroadcastAnswer<R>>>::make(
+        detail::TaskRef<detail::TaskState<std::vector<BroadcastAnswer<R>>>>::share(*map));
+    std::size_t next = 0;
+    map->start([&, &to = interpreters](detail::TaskRef<detail::TaskBase> task) {
+      detail::submit(*core(), to[next++], {}, std::move(task));
+    });
+    return future;
+  }
   [[nodiscard]] std::shared_ptr<detail::ExecutorCore> behind() const override { return core(); }
 };
-
-namespace detail {
-
-template <class R, class Task, class... Args>
-std::pair<Future<R>, TaskRef<TaskBase>> make_task(Args&&... args) {
-  static_assert(!std::is_reference_v<R>, "interpool: a task returns a value, not a reference");
-  auto* task = new Task(std::forward<Args>(args)...);
-  task->add_first_ref();
-  return {FutureAccess<R>::make(TaskRef<TaskState<R>>(task)), TaskRef<TaskBase>(task)};
-}
-
-}  // namespace detail
 
 }  // namespace interpool

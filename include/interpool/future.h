@@ -66,9 +66,6 @@ class Future;
 
 namespace detail {
 
-template <class R, class Task, class... Args>
-std::pair<Future<R>, TaskRef<TaskBase>> make_task(Args&&... args);
-
 template <class T>
 struct FutureAccess;
 
@@ -203,6 +200,14 @@ template <class T>
 struct FutureAccess {
   static Future<T> make(TaskRef<TaskState<T>> task) noexcept { return Future<T>(std::move(task)); }
 };
+
+template <class R, class Task, class... Args>
+std::pair<Future<R>, TaskRef<TaskBase>> make_task(Args&&... args) {
+  static_assert(!std::is_reference_v<R>, "interpool: a task returns a value, not a reference");
+  auto* task = new Task(std::forward<Args>(args)...);
+  task->add_first_ref();
+  return {FutureAccess<R>::make(TaskRef<TaskState<R>>(task)), TaskRef<TaskBase>(task)};
+}
 
 /// The task behind then(): waits for `upstream`, then goes to an executor as Work.
 ///

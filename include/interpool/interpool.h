@@ -2,12 +2,14 @@
 #pragma once
 
 #include <interpool/attached_thread.h>
+#include <interpool/call_options.h>
 #include <interpool/convert.h>
 #include <interpool/error.h>
 #include <interpool/executor.h>
 #include <interpool/fields.h>
 #include <interpool/future.h>
 #include <interpool/log.h>
+#include <interpool/object.h>
 #include <interpool/result.h>
 #include <interpool/runtime.h>
 #include <interpool/value.h>

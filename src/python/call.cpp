@@ -23,12 +23,15 @@ Failure conversion_failure(const ErrorContext& context) {
   }
 }
 
-/// Reads a call's result, if it is wanted. `context` makes an ErrorContext, and is called on errors only.
+/// Reads a call's result, if it is wanted; none: it has raised. `context` makes an ErrorContext, and is
+/// called on errors only.
 template <class Context>
-Failure decode_result(PyObject* result, detail::DecodeThunk decode, void* storage, const Context& context) {
+Failure decode_result(const Object& result, detail::DecodeThunk decode, void* storage,
+                      const Context& context) {
+  if (!result) return take_error(context());
   if (decode == nullptr) return nullptr;
   try {
-    PythonDecoder decoder(result);
+    PythonDecoder decoder(result.get());
     decode(decoder, storage);
     return nullptr;
   } catch (...) {
@@ -50,23 +53,19 @@ Failure run(detail::InterpreterHandle& interpreter, std::string_view text, const
     const Object code = Object::take(Py_CompileString(std::string(text).c_str(), file, start));
     if (!code) return take_error(context());
     const Object result = Object::take(PyEval_EvalCode(code.get(), names, names));
-    if (!result) return take_error(context());
-    return decode_result(result.get(), decode, storage, context);
+    return decode_result(result, decode, storage, context);
   } catch (...) {
     return detail::current_failure({});
   }
 }
 
-}  // namespace
-
-Failure call(detail::InterpreterHandle& interpreter, const detail::FunctionEntry& function,
-             TaskName task_name, detail::EncodeThunk encode, const void* args, detail::DecodeThunk decode,
-             void* storage) noexcept {
+/// Encodes the arguments, and has `act` do the rest.
+template <class Act>
+Failure invoke(const detail::InterpreterHandle& interpreter, TaskName task_name, detail::EncodeThunk encode,
+               const void* args, Act act) noexcept {
   // Only an error needs the names.
   const auto context = [&] { return ErrorContext{.task = task_name(), .interpreter = interpreter.id()}; };
   try {
-    PyObject* callee = interpreter.function(function);
-    if (callee == nullptr) return take_error(context());
     PythonEncoder arguments(encode.count);
     try {
       encode.encode(arguments, args);
@@ -74,13 +73,72 @@ Failure call(detail::InterpreterHandle& interpreter, const detail::FunctionEntry
     } catch (...) {
       return conversion_failure(context());
     }
-    const Object result = Object::take(PyObject_Vectorcall(
-        callee, arguments.slots(), encode.count | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
-    if (!result) return take_error(context());
-    return decode_result(result.get(), decode, storage, context);
+    return act(arguments, context);
   } catch (...) {
     return detail::current_failure({});
   }
+}
+
+/// What the function returns; none: it has raised.
+Object call_function(detail::InterpreterHandle& interpreter, const detail::FunctionEntry& function,
+                     detail::EncodeThunk encode, PythonEncoder& arguments) {
+  PyObject* callee = interpreter.function(function);
+  if (callee == nullptr) return {};
+  // Held for the call: what is looked up anew meanwhile is dropped.
+  const Object held = Object::share(callee);
+  return Object::take(
+      PyObject_Vectorcall(callee, arguments.slots(), encode.count | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+}
+
+}  // namespace
+
+Failure call(detail::InterpreterHandle& interpreter, const detail::FunctionEntry& function,
+             TaskName task_name, detail::EncodeThunk encode, const void* args, detail::DecodeThunk decode,
+             void* storage) noexcept {
+  return invoke(interpreter, task_name, encode, args, [&](PythonEncoder& arguments, const auto& context) {
+    return decode_result(call_function(interpreter, function, encode, arguments), decode, storage, context);
+  });
+}
+
+Failure create(detail::InterpreterHandle& interpreter, const detail::FunctionEntry& function,
+               TaskName task_name, detail::EncodeThunk encode, const void* args,
+               ObjectTable::Id& id) noexcept {
+  return invoke(interpreter, task_name, encode, args,
+                [&](PythonEncoder& arguments, const auto& context) -> Failure {
+                  Object object = call_function(interpreter, function, encode, arguments);
+                  if (!object) return take_error(context());
+                  id = interpreter.objects().add(std::move(object));
+                  return nullptr;
+                });
+}
+
+Failure use(detail::InterpreterHandle& interpreter, ObjectTable::Id id, detail::ObjectUse use,
+            std::string_view attribute, TaskName task_name, detail::EncodeThunk encode, const void* args,
+            detail::DecodeThunk decode, void* storage) noexcept {
+  return invoke(
+      interpreter, task_name, encode, args, [&](PythonEncoder& arguments, const auto& context) -> Failure {
+        // A reference of our own, as the last handle may go while the GIL changes hands.
+        const Object object = interpreter.objects().find(id);
+        if (!object) return std::make_shared<const WorkerError>("the object is gone", context());
+        // Interned, as CPython's cache of attributes keeps the names that it has seen.
+        const Object name = Object::take(PyUnicode_InternFromString(std::string(attribute).c_str()));
+        if (!name) return take_error(context());
+        Object result;
+        switch (use) {
+          case detail::ObjectUse::kCall:
+            arguments.slots()[-1] = object.get();
+            result = Object::take(
+                PyObject_VectorcallMethod(name.get(), arguments.slots() - 1, (encode.count + 1), nullptr));
+            break;
+          case detail::ObjectUse::kGet:
+            result = Object::take(PyObject_GetAttr(object.get(), name.get()));
+            break;
+          case detail::ObjectUse::kSet:
+            if (PyObject_SetAttr(object.get(), name.get(), arguments.slots()[0]) == 0)
+              result = Object::share(Py_None);
+        }
+        return decode_result(result, decode, storage, context);
+      });
 }
 
 Failure eval(detail::InterpreterHandle& interpreter, std::string_view expression, TaskName task_name,

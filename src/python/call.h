@@ -3,6 +3,7 @@
 
 #include "interpool/detail/call.h"
 #include "interpool/detail/function_ref.h"
+#include "interpool/object.h"
 #include "python/interpreter.h"
 
 #include <string>
@@ -18,6 +19,14 @@ using TaskName = detail::FunctionRef<std::string()>;
 Failure call(detail::InterpreterHandle& interpreter, const detail::FunctionEntry& function,
              TaskName task_name, detail::EncodeThunk encode, const void* args, detail::DecodeThunk decode,
              void* storage) noexcept;
+/// Calls the function and keeps what it returns; `id` is set unless it failed.
+Failure create(detail::InterpreterHandle& interpreter, const detail::FunctionEntry& function,
+               TaskName task_name, detail::EncodeThunk encode, const void* args,
+               ObjectTable::Id& id) noexcept;
+/// Calls, reads or writes an attribute of an object that was kept.
+Failure use(detail::InterpreterHandle& interpreter, ObjectTable::Id id, detail::ObjectUse use,
+            std::string_view attribute, TaskName task_name, detail::EncodeThunk encode, const void* args,
+            detail::DecodeThunk decode, void* storage) noexcept;
 Failure eval(detail::InterpreterHandle& interpreter, std::string_view expression, TaskName task_name,
              detail::DecodeThunk decode, void* storage) noexcept;
 Failure exec(detail::InterpreterHandle& interpreter, std::string_view code, TaskName task_name) noexcept;

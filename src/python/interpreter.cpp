@@ -35,10 +35,15 @@ PyObject* InterpreterHandle::main_namespace() {
   return module == nullptr ? nullptr : PyModule_GetDict(module);
 }
 
-void InterpreterHandle::clear() noexcept {
+void InterpreterHandle::forget_functions() noexcept {
   // A destructor may run Python code that comes back here, so the vector is emptied first.
   const std::vector<PyObject*> functions = std::exchange(functions_, {});
   for (PyObject* function : functions) Py_XDECREF(function);
+}
+
+void InterpreterHandle::clear() noexcept {
+  forget_functions();
+  objects_.clear();
 }
 
 }  // namespace interpool::detail
@@ -116,6 +121,20 @@ Failure discard_stdio() {
     const Object file =
         devnull ? Object::take(PyObject_CallMethod(io.get(), "open", "Os", devnull.get(), "w")) : Object();
     if (!file || PySys_SetObject(name, file.get()) != 0) return take_error({});
+  }
+  return nullptr;
+}
+
+Failure reload(detail::InterpreterHandle& interpreter, const std::vector<std::string>& modules) {
+  // First, so that what fails half-way leaves no old function behind a new module.
+  interpreter.forget_functions();
+  for (const std::string& name : modules) {
+    const Object text =
+        Object::take(PyUnicode_FromStringAndSize(name.data(), static_cast<Py_ssize_t>(name.size())));
+    const Object module = text ? Object::take(PyImport_GetModule(text.get())) : Object();
+    if (!module && PyErr_Occurred() == nullptr) continue;  // not imported yet
+    const Object reloaded = module ? Object::take(PyImport_ReloadModule(module.get())) : Object();
+    if (!reloaded) return take_error({.task = "reload " + name, .interpreter = interpreter.id()});
   }
   return nullptr;
 }

@@ -5,6 +5,7 @@
 #include "interpool/detail/call.h"
 #include "python/cpython.h"
 #include "python/function_table.h"
+#include "python/object_table.h"
 #include "python/thread_state.h"
 
 #include <chrono>
@@ -45,6 +46,10 @@ class InterpreterHandle {
   }
   /// The dict of `__main__`, borrowed; null: an exception is set.
   PyObject* main_namespace();
+  /// What handles of the host refer to.
+  [[nodiscard]] python::ObjectTable& objects() noexcept { return objects_; }
+  /// Functions are looked up anew when they are asked for next.
+  void forget_functions() noexcept;
   /// Drops every reference into the interpreter, before its end.
   void clear() noexcept;
 
@@ -55,6 +60,7 @@ class InterpreterHandle {
   const std::int64_t id_;
   FunctionTable& table_;
   std::vector<PyObject*> functions_;  // by FunctionEntry::id; null: not looked up yet
+  python::ObjectTable objects_;
 };
 
 }  // namespace interpool::detail
@@ -82,6 +88,8 @@ bool end_interpreter(detail::InterpreterHandle& interpreter, ThreadState& state,
 // Set-up steps, under the GIL of the interpreter they are for; null is success.
 Failure prepend_module_paths(const std::vector<std::string>& paths);
 Failure discard_stdio();
+/// Imports those of the modules anew that have been imported, in their order, and forgets functions.
+Failure reload(detail::InterpreterHandle& interpreter, const std::vector<std::string>& modules);
 Failure import_module(detail::InterpreterHandle& interpreter, const std::string& name);
 
 }  // namespace interpool::python

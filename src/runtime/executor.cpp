@@ -1,8 +1,10 @@
 #include "interpool/executor.h"
 
 #include "base/keep.h"
+#include "python/interpreter.h"
 #include "python/thread_state.h"
 #include "runtime/attached_worker.h"
+#include "runtime/broadcast.h"
 #include "runtime/executor_core.h"
 #include "runtime/fork_guard.h"
 #include "runtime/runtime_core.h"
@@ -23,6 +25,32 @@ void submit(ExecutorCore& core, Address address, const CallOptions& options, Tas
 Failure try_submit(ExecutorCore& core, Address address, const CallOptions& options,
                    TaskRef<TaskBase> task) noexcept {
   return core.accept(address, options, std::move(task), false);
+}
+
+void check_call_options(const CallOptions& options) {
+  if (options.timeout && options.deadline) {
+    throw UsageError("with(): both a timeout and a deadline are given; give one of them");
+  }
+}
+
+Address address_of_one(ExecutorCore& core, Address address) {
+  return address.to == Address::To::kAny ? core.next_interpreter() : address;
+}
+
+std::pair<std::shared_ptr<Broadcast>, std::vector<Address>> begin_broadcast(ExecutorCore& core,
+                                                                            std::string name,
+                                                                            BroadcastCall call) {
+  require_not_forked();
+  auto broadcast = std::make_shared<Broadcast>(std::move(name), std::move(call));
+  auto interpreters = core.begin(broadcast);
+  return {std::move(broadcast), std::move(interpreters)};
+}
+
+BroadcastCall reload_call(std::vector<std::string> modules) {
+  for (const std::string& module : modules) check_module_name("reload", module);
+  return [modules = std::move(modules)](InterpreterHandle& interpreter) {
+    return BroadcastOutcome{.failure = python::reload(interpreter, modules), .value = nullptr};
+  };
 }
 
 const FunctionEntry& function_entry(ExecutorCore& core, std::string_view name) {
@@ -49,9 +77,7 @@ Submitter::Submitter(std::shared_ptr<detail::ExecutorCore> core, detail::Address
     : core_(std::move(core)), address_(address), options_(std::move(options)) {}
 
 Submitter Submitter::with(CallOptions options) const {
-  if (options.timeout && options.deadline) {
-    throw UsageError("with(): both a timeout and a deadline are given; give one of them");
-  }
+  detail::check_call_options(options);
   return {core_, address_, std::move(options)};
 }
 
@@ -67,9 +93,7 @@ SubinterpreterExecutor::~SubinterpreterExecutor() {
 }
 
 Submitter SubinterpreterExecutor::pinned(std::size_t index) const {
-  const detail::Address address{.to = detail::Address::To::kPinned, .index = index};
-  core()->check_address(address);
-  return {core(), address, {}};
+  return {core(), core()->pinned(index), {}};
 }
 
 Submitter SubinterpreterExecutor::main() const { return {core(), {.to = detail::Address::To::kMain}, {}}; }

@@ -3,6 +3,7 @@
 #include "base/keep.h"
 #include "python/thread_state.h"
 #include "runtime/attached_worker.h"
+#include "runtime/broadcast.h"
 #include "runtime/fork_guard.h"
 #include "runtime/runtime_core.h"
 #include "runtime/thread_name.h"
@@ -30,6 +31,12 @@ Failure refuse(TaskBase& task, Failure failure) noexcept {
 }
 
 }  // namespace
+
+void check_module_name(const char* what, std::string_view name) {
+  if (name.empty() || name.find_first_of(std::string_view(": \0", 3)) != std::string_view::npos) {
+    throw UsageError(fmt::format("{}: '{}' is not the name of a module", what, name));
+  }
+}
 
 ExecutorOptions ExecutorCore::check_options(ExecutorOptions options) {
   PooledOptions& pooled = options.pooled;
@@ -60,9 +67,7 @@ ExecutorOptions ExecutorCore::check_options(ExecutorOptions options) {
     throw UsageError(fmt::format("stop_timeout: {} ms is negative", options.stop_timeout.count()));
   }
   for (const std::string& module : options.preload) {
-    if (module.empty() || module.find_first_of(std::string_view(": \0", 3)) != std::string::npos) {
-      throw UsageError(fmt::format("preload: '{}' is not the name of a module", module));
-    }
+    check_module_name("preload", module);
   }
   for (const auto& [what, name] : {std::pair("hooks.python_start", &options.hooks.python_start),
                                    std::pair("hooks.python_stop", &options.hooks.python_stop)}) {
@@ -93,7 +98,6 @@ ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions
                                                            .index = i,
                                                            .shared_group = i,
                                                            .shared = pinned_share ? shared_.get() : nullptr,
-                                                           .has_own_queue = true,
                                                            .spin = options_.spin,
                                                            .searching = &searching_,
                                                            .admission = &admission_,
@@ -146,20 +150,47 @@ void ExecutorCore::start() {
   }
 }
 
-void ExecutorCore::check_address(Address address) const {
-  if (address.to == Address::To::kPinned && address.index >= options_.pinned_workers) {
-    throw UsageError(fmt::format("there is no pinned worker {}: this executor has {}", address.index,
-                                 options_.pinned_workers));
+Address ExecutorCore::pinned(std::size_t index) const {
+  if (index >= options_.pinned_workers) {
+    throw UsageError(
+        fmt::format("there is no pinned worker {}: this executor has {}", index, options_.pinned_workers));
   }
+  return {.to = Address::To::kInterpreter, .index = index};
 }
 
 TaskQueue& ExecutorCore::queue(Address address) noexcept {
-  switch (address.to) {
-    case Address::To::kPinned: return workers_[address.index]->own_queue();
-    case Address::To::kMain: return runtime_->main_queue();
-    case Address::To::kAny: break;
+  return address.to == Address::To::kAny ? *shared_ : group(address).queue();
+}
+
+InterpreterGroup& ExecutorCore::group(Address address) const noexcept {
+  return address.to == Address::To::kMain ? runtime_->main_worker().group() : *groups_[address.index];
+}
+
+Address ExecutorCore::address_of(const InterpreterGroup& group) const noexcept {
+  const auto found = std::ranges::find_if(groups_, [&](const auto& ours) { return ours.get() == &group; });
+  if (found == groups_.end()) return {.to = Address::To::kMain};
+  return {.to = Address::To::kInterpreter, .index = static_cast<std::size_t>(found - groups_.begin())};
+}
+
+Address ExecutorCore::next_interpreter() noexcept {
+  const std::size_t first = options_.pooled.threads == 0 ? 0 : options_.pinned_workers;
+  const std::size_t turn = next_interpreter_.fetch_add(1, std::memory_order_relaxed);
+  return {.to = Address::To::kInterpreter, .index = first + turn % (groups_.size() - first)};
+}
+
+std::vector<Address> ExecutorCore::begin(const std::shared_ptr<Broadcast>& broadcast) {
+  if (closed()) throw ShutdownError("the executor is closed", {.task = broadcast->name()});
+  std::vector<Address> there = {{.to = Address::To::kMain, .unbounded = true}};
+  for (std::size_t i = 0; i < groups_.size(); ++i) {
+    const auto interpreter = groups_[i]->interpreter_id();
+    if (!interpreter) continue;
+    broadcast->expect(*interpreter);
+    there.push_back({.to = Address::To::kInterpreter, .index = i, .unbounded = true});
   }
-  return *shared_;
+  journal_->append(
+      {.what = "broadcast " + broadcast->name(),
+       .apply = [broadcast](InterpreterHandle& interpreter) { return broadcast->apply(interpreter); }});
+  return there;
 }
 
 ErrorContext ExecutorCore::context(const TaskBase& task) const { return {.task = task.name()}; }
@@ -187,6 +218,8 @@ Failure ExecutorCore::enqueue(Address address, const CallOptions& options, TaskR
   task->spin_nanoseconds_ = static_cast<std::uint32_t>(std::chrono::nanoseconds(options_.spin).count());
 
   TaskQueue& target = queue(address);
+  const std::size_t capacity =
+      address.unbounded ? std::numeric_limits<std::size_t>::max() : options_.queue_capacity;
   for (;;) {
     if (!admission_.try_enter()) {
       return refuse(*task, std::make_shared<const ShutdownError>("the executor is closed", context(*task)));
@@ -194,7 +227,7 @@ Failure ExecutorCore::enqueue(Address address, const CallOptions& options, TaskR
     TaskQueue::Push pushed{};
     try {
       // Our own queues count what they accept; the main lane's is everybody's.
-      pushed = target.push(*task, options_.queue_capacity, admission_, runtime_->timekeeper(),
+      pushed = target.push(*task, capacity, admission_, runtime_->timekeeper(),
                            address.to == Address::To::kMain ? &accepted_elsewhere_ : nullptr);
     } catch (...) {
       admission_.leave();
@@ -331,9 +364,7 @@ void ExecutorCore::close() noexcept {
     for (const auto& worker : attached_) worker->close();
   }
   shared_->wake_submitters();
-  for (const auto& worker : workers_) {
-    if (worker->has_own_queue()) worker->own_queue().wake_submitters();
-  }
+  for (const auto& group : groups_) group->queue().wake_submitters();
   runtime_->main_queue().wake_submitters();
 }
 
@@ -348,9 +379,7 @@ std::vector<std::string> ExecutorCore::cancel_queued(const char* reason) {
     }
   };
   cancel_in(*shared_);
-  for (const auto& worker : workers_) {
-    if (worker->has_own_queue()) cancel_in(worker->own_queue());
-  }
+  for (const auto& group : groups_) cancel_in(group->queue());
   cancel_in(runtime_->main_queue());
   return names;
 }
@@ -392,9 +421,7 @@ TaskCounts ExecutorCore::counts() const noexcept {
   }
   // acquire: nothing depends on it; the tasks themselves come by the queue.
   counts.accepted = accepted_elsewhere_.load(std::memory_order_acquire) + shared_->pushed();
-  for (const auto& worker : workers_) {
-    if (worker->has_own_queue()) counts.accepted += worker->own_queue().pushed();
-  }
+  for (const auto& group : groups_) counts.accepted += group->queue().pushed();
   for (const auto& worker : attached_) counts.accepted += worker->accepted();
   return counts;
 }

@@ -20,7 +20,11 @@
 namespace interpool::detail {
 
 class AttachedWorker;
+class Broadcast;
 class RuntimeCore;
+
+/// Throws a UsageError that begins with `what` unless `name` can be a module's.
+void check_module_name(const char* what, std::string_view name);
 
 /// What became of a task.
 enum class Outcome : std::uint8_t { kCompleted, kFailed, kCancelled, kTimedOut, kAbandoned };
@@ -61,8 +65,17 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   /// Queues it whatever the capacity; see SubinterpreterExecutor::execute. The work may have run, and its
   /// executor be gone, when it returns: the caller keeps the core.
   void execute(Work work);
+  /// An interpreter's queue and threads; `address` is not for anyone.
+  [[nodiscard]] InterpreterGroup& group(Address address) const noexcept;
+  /// Where that interpreter is: one of ours, or else the main one.
+  [[nodiscard]] Address address_of(const InterpreterGroup& group) const noexcept;
+  /// An interpreter for who names none: of the pooled ones, if there are any, in turn.
+  [[nodiscard]] Address next_interpreter() noexcept;
+  /// Makes the broadcast a step of every interpreter; those that are there, to be asked. Throws
+  /// ShutdownError.
+  std::vector<Address> begin(const std::shared_ptr<Broadcast>& broadcast);
   /// Throws UsageError for a pinned worker that does not exist.
-  void check_address(Address address) const;
+  [[nodiscard]] Address pinned(std::size_t index) const;
 
   // --- and out ---------------------------------------------------------------------------------
 
@@ -137,13 +150,14 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   const std::shared_ptr<RuntimeCore> runtime_;
   const ExecutorOptions options_;
   std::unique_ptr<TaskQueue> shared_;
-  std::vector<std::shared_ptr<InterpreterGroup>> groups_;
-  std::vector<std::shared_ptr<WorkerThread>> workers_;  // pinned first, then pooled
+  std::vector<std::shared_ptr<InterpreterGroup>> groups_;  // pinned first, then pooled
+  std::vector<std::shared_ptr<WorkerThread>> workers_;     // pinned first, then pooled
 
   // Self-synchronised.
   alignas(64) Admission admission_;  // written by submitters with each task
   alignas(64) const std::shared_ptr<Journal> journal_ = std::make_shared<Journal>();
-  std::atomic<bool> searching_ = false;  // one of the workers searches; see WorkerThread
+  std::atomic<std::size_t> next_interpreter_ = 0;  // relaxed: it only spreads objects
+  std::atomic<bool> searching_ = false;            // one of the workers searches; see WorkerThread
   // By the main lane's queue, and by threads that were attached.
   std::atomic<std::uint64_t> accepted_elsewhere_ = 0;
   // By Outcome: by third parties, on the main lane and by threads that were attached. relaxed where it is

@@ -4,11 +4,13 @@
 #include "base/mutex.h"
 #include "python/interpreter.h"
 #include "runtime/journal.h"
+#include "runtime/task_queue.h"
 
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -29,8 +31,7 @@ class InterpreterGroup {
   using Journals = std::vector<std::shared_ptr<const Journal>>;
 
   /// `shared`: by more than one thread.
-  InterpreterGroup(Journals journals, ProcessState& process, bool shared)
-      : journals_(std::move(journals)), process_(process), shared_(shared) {}
+  InterpreterGroup(Journals journals, ProcessState& process, bool shared);
   /// Around an interpreter that exists, and that the group neither creates nor ends: the main one.
   InterpreterGroup(std::unique_ptr<InterpreterHandle> main, ProcessState& process)
       : process_(process), handle_(std::move(main)) {}
@@ -45,6 +46,32 @@ class InterpreterGroup {
   bool leave(python::ThreadState& state, std::chrono::steady_clock::time_point deadline)
       INTERPOOL_EXCLUDES(mutex_);
 
+  /// The tasks that are addressed to this interpreter.
+  [[nodiscard]] TaskQueue& queue() noexcept { return queue_; }
+  /// Whether steps have come since the last enter() or catch_up(). relaxed: who is to see a step was told by
+  /// something else, a task's queue say, that it was appended.
+  [[nodiscard]] bool behind() const noexcept {
+    return growing_ != nullptr &&
+           constant_steps_ + growing_->size() > steps_done_.load(std::memory_order_relaxed);
+  }
+  /// Does those steps. The thread is attached; on failure (not null) it is detached.
+  Failure catch_up(python::ThreadState& state) INTERPOOL_EXCLUDES(mutex_) {
+    state.detach();
+    return set_up(state);
+  }
+
+  /// Before it is used: a thread of the group's, to be woken for chores.
+  void add_thread(Parker& parker) { parkers_.push_back(&parker); }
+  /// Has a worker drop an object that handles no longer refer to, if its interpreter is still there.
+  void drop_later(std::int64_t interpreter, python::ObjectTable::Id object) noexcept
+      INTERPOOL_EXCLUDES(chores_mutex_);
+  /// Whether a worker has something to do besides tasks. relaxed: who is woken for it sees it.
+  [[nodiscard]] bool has_chores() const noexcept { return has_chores_.load(std::memory_order_relaxed); }
+  /// Does it, attached.
+  void do_chores() noexcept INTERPOOL_EXCLUDES(chores_mutex_);
+
+  /// Of the sub-interpreter that exists, if one does.
+  [[nodiscard]] std::optional<std::int64_t> interpreter_id() INTERPOOL_EXCLUDES(mutex_);
   /// Whether there is a sub-interpreter: created, and not ended.
   [[nodiscard]] bool exists() const noexcept { return exists_.load(std::memory_order_relaxed); }
   /// Of an interpreter that exists; constant from its creation to its end.
@@ -58,6 +85,19 @@ class InterpreterGroup {
   const Journals journals_;
   ProcessState& process_;
   const bool shared_ = false;
+
+  TaskQueue queue_;
+  std::vector<Parker*> parkers_;          // constant once the group is used
+  const Journal* growing_ = nullptr;      // the last of journals_: the others are complete, …
+  const std::size_t constant_steps_ = 0;  // … and have as many steps
+
+  Mutex chores_mutex_;
+  struct Dropped {
+    std::int64_t interpreter;
+    python::ObjectTable::Id object;
+  };
+  std::vector<Dropped> dropped_ INTERPOOL_GUARDED_BY(chores_mutex_);
+  std::atomic<bool> has_chores_ = false;  // written under chores_mutex_
 
   Mutex mutex_;
   CondVar changed_;

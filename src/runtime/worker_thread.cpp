@@ -18,8 +18,9 @@ thread_local WorkerThread* current_worker = nullptr;
 WorkerThread::WorkerThread(const Setup& setup, std::shared_ptr<InterpreterGroup> group)
     : setup_(setup),
       group_(std::move(group)),
-      own_(setup.has_own_queue ? std::make_unique<TaskQueue>() : nullptr) {
-  if (own_) own_seat_ = own_->add_seat(*this, parker_, 0);
+      own_(group_->queue()),
+      own_seat_(own_.add_seat(*this, parker_, 0)) {
+  group_->add_thread(parker_);
   if (setup_.shared != nullptr) shared_seat_ = setup_.shared->add_seat(*this, parker_, setup_.shared_group);
 }
 
@@ -38,7 +39,18 @@ void WorkerThread::run(python::ThreadState state) noexcept {
       continue;
     }
     Worker view = this->view();
+    bool attached = true;
+    if (group_->has_chores()) group_->do_chores();
     for (unsigned count = 1; TaskBase* task = next_or_linger(); ++count) {
+      if (group_->has_chores()) group_->do_chores();
+      if (group_->behind()) {
+        if (const Failure late = group_->catch_up(state_)) {
+          fail(*task, late);
+          put_down();
+          attached = false;
+          break;
+        }
+      }
       execute(*task, view);
       // Nobody waits for its result any more, which may take its time to die: not with the next task in hand.
       if (task->only_reference()) put_down();
@@ -47,7 +59,7 @@ void WorkerThread::run(python::ThreadState state) noexcept {
         const python::GilRelease yield;
       }
     }
-    state_.detach();
+    if (attached) state_.detach();
     report_settled();
   }
   current_worker = nullptr;
@@ -88,7 +100,8 @@ void WorkerThread::stop() noexcept {
 }
 
 bool WorkerThread::maybe_work() const noexcept {
-  return (own_ != nullptr && own_->maybe_work()) || (setup_.shared != nullptr && setup_.shared->maybe_work());
+  return own_.maybe_work() || group_->has_chores() ||
+         (setup_.shared != nullptr && setup_.shared->maybe_work());
 }
 
 bool WorkerThread::wait_for_work() noexcept {
@@ -112,7 +125,7 @@ bool WorkerThread::search() noexcept {
   if (!state_) return false;
   // At most one worker of the executor searches at a time. relaxed: it guards no data.
   if (setup_.spin.count() == 0 || setup_.searching->exchange(true, std::memory_order_relaxed)) return false;
-  if (own_ != nullptr) own_->search(own_seat_);
+  own_.search(own_seat_);
   if (setup_.shared != nullptr) setup_.shared->search(shared_seat_);
   // relaxed: it only ends the search; wait_for_work() looks again, with acquire.
   const bool found =
@@ -120,23 +133,22 @@ bool WorkerThread::search() noexcept {
   // relaxed: as above; what the queues know of a search is under their mutexes.
   setup_.searching->store(false, std::memory_order_relaxed);
   if (!found || !maybe_work()) return false;
-  if (own_ != nullptr) own_->found(own_seat_);
+  own_.found(own_seat_);
   if (setup_.shared != nullptr) setup_.shared->found(shared_seat_);
   return true;
 }
 
 bool WorkerThread::sit_down() noexcept {
-  return (own_ == nullptr || own_->sit_down(own_seat_)) &&
-         (setup_.shared == nullptr || setup_.shared->sit_down(shared_seat_));
+  return own_.sit_down(own_seat_) && (setup_.shared == nullptr || setup_.shared->sit_down(shared_seat_));
 }
 
 void WorkerThread::stand_up() noexcept {
-  if (own_ != nullptr) own_->stand_up(own_seat_);
+  own_.stand_up(own_seat_);
   if (setup_.shared != nullptr) setup_.shared->stand_up(shared_seat_);
 }
 
 void WorkerThread::arrived(bool warm) noexcept {
-  if (own_ != nullptr) own_->arrived(own_seat_, warm);
+  own_.arrived(own_seat_, warm);
   if (setup_.shared != nullptr) setup_.shared->arrived(shared_seat_, warm);
   // Who submitted to the shared queue may have counted on us, and woken nobody else: that comes first.
   turn_ = 0;
@@ -155,15 +167,16 @@ void WorkerThread::put_down() noexcept {
 }
 
 TaskBase* WorkerThread::next() noexcept {
-  if (own_ == nullptr) return take_from(*setup_.shared);
-  if (setup_.shared == nullptr) return take_from(*own_);
-  // The own queue comes first, but now and then the other's turn comes.
+  if (setup_.shared == nullptr) return take_from(own_);
+  // The own queue comes first, but now and then the other's turn comes. Where there seems to be nothing is
+  // not looked into: sit_down() finds what is missed here.
   constexpr unsigned kTurns = 16;
-  TaskQueue* first = own_.get();
-  TaskQueue* second = setup_.shared;
-  if (turn_++ % kTurns == 0) std::swap(first, second);
-  if (TaskBase* task = take_from(*first)) return task;
-  return take_from(*second);
+  const bool shared_first = turn_++ % kTurns == 0;
+  if (!shared_first && own_.maybe_work()) {
+    if (TaskBase* task = take_from(own_)) return task;
+  }
+  if (TaskBase* task = take_from(*setup_.shared)) return task;
+  return shared_first && own_.maybe_work() ? take_from(own_) : nullptr;
 }
 
 TaskBase* WorkerThread::next_or_linger() noexcept {
@@ -229,24 +242,25 @@ void WorkerThread::report_settled() noexcept {
 }
 
 TaskRef<TaskBase> WorkerThread::running() noexcept {
-  if (own_ != nullptr) {
-    if (auto task = own_->taken_by(own_seat_)) return task;
-  }
+  if (auto task = own_.taken_by(own_seat_)) return task;
   return setup_.shared == nullptr ? TaskRef<TaskBase>() : setup_.shared->taken_by(shared_seat_);
 }
 
 void WorkerThread::fail_next(const Failure& failure) noexcept {
   TaskBase* task = next();
   if (task == nullptr) return;
-  if (task->claim()) {
-    ExecutorCore::forget_deadline(*task);
-    task->drop_work();
-    settle(*task, std::make_shared<const WorkerError>(
-                      failure->message(),
-                      ErrorContext{.task = task->name(), .interpreter = failure->interpreter()}));
-    report_settled();
-  }
+  fail(*task, failure);
+  report_settled();
   put_down();
+}
+
+void WorkerThread::fail(TaskBase& task, const Failure& failure) noexcept {
+  if (!task.claim()) return;
+  ExecutorCore::forget_deadline(task);
+  task.drop_work();
+  settle(task,
+         std::make_shared<const WorkerError>(
+             failure->message(), ErrorContext{.task = task.name(), .interpreter = failure->interpreter()}));
 }
 
 }  // namespace interpool::detail

@@ -38,7 +38,6 @@ class WorkerThread {
     std::size_t index = 0;         // in its lane
     std::size_t shared_group = 0;  // among the groups of the shared queue
     TaskQueue* shared = nullptr;   // tasks for anyone; or null
-    bool has_own_queue = false;    // tasks addressed to this worker
     std::chrono::nanoseconds spin{0};
     std::atomic<bool>* searching = nullptr;  // set while some worker of the executor searches
     // Of the executor that the worker belongs to; null: it serves several, which count for themselves.
@@ -70,11 +69,10 @@ class WorkerThread {
   /// A reference to the task that runs here now, or none.
   TaskRef<TaskBase> running() noexcept;
 
-  [[nodiscard]] TaskQueue& own_queue() noexcept { return *own_; }
-  [[nodiscard]] bool has_own_queue() const noexcept { return own_ != nullptr; }
   [[nodiscard]] Lane lane() const noexcept { return setup_.lane; }
   [[nodiscard]] std::size_t index() const noexcept { return setup_.index; }
   [[nodiscard]] const WorkerCounts& counts() const noexcept { return counts_; }
+  [[nodiscard]] InterpreterGroup& group() noexcept { return *group_; }
   /// The interpreter, for the worker's own thread while it runs a task.
   [[nodiscard]] InterpreterHandle& interpreter() noexcept { return group_->handle(); }
 
@@ -92,7 +90,7 @@ class WorkerThread {
   void stand_up() noexcept;
   void arrived(bool warm) noexcept;
   TaskQueue::Seat seat_at(const TaskQueue& queue) const noexcept {
-    return &queue == own_.get() ? own_seat_ : shared_seat_;
+    return &queue == &own_ ? own_seat_ : shared_seat_;
   }
   TaskBase* take_from(TaskQueue& queue) noexcept;
   /// Drops the reference to the task at hand.
@@ -109,11 +107,13 @@ class WorkerThread {
   void settle(TaskBase& task, Failure&& failure) noexcept;
   /// Settles the next task with a failure, without running it.
   void fail_next(const Failure& failure) noexcept;
+  /// The same with a task at hand.
+  void fail(TaskBase& task, const Failure& failure) noexcept;
 
   const Setup setup_;
   const std::shared_ptr<InterpreterGroup> group_;
   Parker parker_;
-  const std::unique_ptr<TaskQueue> own_;
+  TaskQueue& own_;  // the group's, for tasks addressed to its interpreter
   TaskQueue::Seat own_seat_ = 0;
   TaskQueue::Seat shared_seat_ = 0;
   std::atomic<bool> stopping_ = false;

@@ -140,6 +140,16 @@ std::vector<TaskKind> kinds() {
          });
          EXPECT_EQ(length.get(), 9);
        }},
+      {"Object",
+       [](const Submitter& worker) {
+         const Object object = worker.create("interpool_probe:Tally", 1);
+         EXPECT_EQ(object.call<int>("add", 2).get(), 3);
+         EXPECT_EQ(object.get<int>("value").get(), 3);
+         object.set("value", 4).get();
+         expect_code(object.get<int>("missing"), ErrorCode::kPython);
+         expect_code(object.call<int>("add", "\xff"), ErrorCode::kConversion);
+         expect_code(worker.create_async("interpool_probe:Tally"), ErrorCode::kPython);
+       }},
       {"Map",
        [](const Submitter& worker) {
          const std::vector<std::string> words = {"a", "bb"};

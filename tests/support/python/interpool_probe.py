@@ -55,3 +55,91 @@ class Counter:
         @staticmethod
         def name():
             return "inner"
+
+
+class Tally:
+    """Something with state; knows how many of its kind there are."""
+
+    _alive = 0
+
+    def __new__(cls, *_):
+        Tally._alive += 1
+        return super().__new__(cls)
+
+    def __init__(self, start):
+        self.value = start
+
+    def __del__(self):
+        Tally._alive -= 1
+
+    def add(self, number):
+        self.value += number
+        return self.value
+
+    def alive(self):
+        return Tally._alive
+
+    @property
+    def alive_count(self):
+        return Tally._alive
+
+
+class EndNoted:
+    """Leaves a file behind when it dies."""
+
+    def __init__(self):
+        import os
+        import tempfile
+
+        self._open, self._close = os.open, os.close
+        self._flags = os.O_CREAT | os.O_WRONLY
+        self.path = os.path.join(tempfile.mkdtemp(), "ended")
+
+    def __del__(self):
+        self._close(self._open(self.path, self._flags))
+
+
+_configured = None
+
+
+def configure(value):
+    global _configured
+    _configured = value
+    return value
+
+
+def configured():
+    return _configured
+
+
+def add_path(path):
+    import importlib
+    import sys
+
+    sys.dont_write_bytecode = True  # its time stamps are too coarse for a source that changes at once
+    sys.path.insert(0, path)
+    importlib.invalidate_caches()
+
+
+def note_start():
+    import __main__
+
+    __main__.order.append("Python")
+
+
+def stop_note_path():
+    import os
+    import tempfile
+
+    global _stop_note
+    _stop_note = os.path.join(tempfile.mkdtemp(), "stopped")
+    return _stop_note
+
+
+def note_stop():
+    with open(_stop_note, "w"):
+        pass
+
+
+def evaluate(text):
+    return eval(text)
