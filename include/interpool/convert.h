@@ -30,6 +30,10 @@
 
 namespace interpool {
 
+namespace detail {
+class NativeCallable;
+}  // namespace detail
+
 /// Python's bytes, owned.
 using Bytes = std::vector<std::byte>;
 
@@ -76,6 +80,8 @@ class INTERPOOL_API Encoder {
   virtual void begin_dict(std::size_t size) = 0;
   /// Opens a set of `size` members. A Value has a list in its place.
   virtual void begin_set(std::size_t size) = 0;
+  /// A function that calls back; see callback.h. Not in a Value: there it is a ConversionError.
+  virtual void put_callable(detail::NativeCallable& callable) = 0;
   /// Closes the container that was opened last; throws ConversionError if it is not full.
   virtual void end() = 0;
 
@@ -161,6 +167,10 @@ concept Decodable = requires(Decoder& in) {
   { Converter<T>::decode(in) } -> std::convertible_to<T>;
 };
 
+/// Types that go into Python and have no way back.
+template <class T>
+inline constexpr bool kArgumentOnly = false;
+
 namespace detail {
 
 template <class T>
@@ -209,8 +219,11 @@ constexpr void require_decodable() {
       !std::is_reference_v<T> && !kIsView<T>,
       "interpool: a result is owned by its future: use std::string, interpool::Bytes or std::vector "
       "instead of a reference, pointer or view");
+  static_assert(!kArgumentOnly<T>,
+                "interpool: a callable goes into Python only: to call a Python function from C++, name it in "
+                "Submitter::function or Worker::call");
   static_assert(
-      std::is_void_v<T> || std::is_reference_v<T> || kIsView<T> || Decodable<T>,
+      std::is_void_v<T> || std::is_reference_v<T> || kIsView<T> || kArgumentOnly<T> || Decodable<T>,
       "interpool: this result type does not convert from Python: specialise interpool::Converter for it, or "
       "declare the members of a struct with interpool::kFields");
 }

@@ -135,6 +135,8 @@ struct ExecutorReport {
   std::size_t interpreters_left = 0;
   /// Threads that are attached and not the caller's: their interpreters end when they let go of them.
   std::size_t attached_left = 0;
+  /// Calls of C++ callbacks (see Callback) that had not returned: they still use what the callables refer to.
+  std::size_t callbacks_left = 0;
 };
 
 template <class Signature>
@@ -423,7 +425,8 @@ class INTERPOOL_API SubinterpreterExecutor final : public Submitter, public Exec
   /// their threads. What is still running at the timeout is settled with AbandonedError and its
   /// thread left alone; its callable lives until it comes back. Called again, it returns the first
   /// report; while the first call is still at it, it waits for that, but no longer than its own
-  /// timeout, and then returns how things stand. Throws DeadlockError in a task of this executor.
+  /// timeout, and then returns how things stand. Throws DeadlockError in a task of this executor and in a
+  /// callback that one has passed to Python.
   ExecutorReport stop(ExecutorStopOptions options);
 
   /// What has become of the tasks so far. A task counts before its future is ready.

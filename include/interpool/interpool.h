@@ -3,6 +3,7 @@
 
 #include <interpool/attached_thread.h>
 #include <interpool/call_options.h>
+#include <interpool/callback.h>
 #include <interpool/convert.h>
 #include <interpool/error.h>
 #include <interpool/executor.h>

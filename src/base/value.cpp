@@ -50,6 +50,7 @@ class ValueEncoder final : public Encoder {
   void begin_tuple(std::size_t size) override { begin(Kind::kTuple, size); }
   void begin_dict(std::size_t size) override { begin(Kind::kDict, 2 * size); }
   void begin_set(std::size_t size) override { begin_list(size); }
+  void put_callable(detail::NativeCallable& /*callable*/) override { fail("a Value cannot hold a callback"); }
   void end() override {
     if (frames_.empty()) fail("its Converter closed a container that it did not open");
     Frame frame = std::move(frames_.back());

@@ -61,12 +61,12 @@ Failure run(detail::InterpreterHandle& interpreter, std::string_view text, const
 
 /// Encodes the arguments, and has `act` do the rest.
 template <class Act>
-Failure invoke(const detail::InterpreterHandle& interpreter, TaskName task_name, detail::EncodeThunk encode,
-               const void* args, Act act) noexcept {
+Failure invoke(detail::InterpreterHandle& interpreter, TaskName task_name, GateOf gate,
+               detail::EncodeThunk encode, const void* args, Act act) noexcept {
   // Only an error needs the names.
   const auto context = [&] { return ErrorContext{.task = task_name(), .interpreter = interpreter.id()}; };
   try {
-    PythonEncoder arguments(encode.count);
+    PythonEncoder arguments(interpreter, gate, encode.count);
     try {
       encode.encode(arguments, args);
       arguments.finish();
@@ -93,17 +93,19 @@ Object call_function(detail::InterpreterHandle& interpreter, const detail::Funct
 }  // namespace
 
 Failure call(detail::InterpreterHandle& interpreter, const detail::FunctionEntry& function,
-             TaskName task_name, detail::EncodeThunk encode, const void* args, detail::DecodeThunk decode,
-             void* storage) noexcept {
-  return invoke(interpreter, task_name, encode, args, [&](PythonEncoder& arguments, const auto& context) {
-    return decode_result(call_function(interpreter, function, encode, arguments), decode, storage, context);
-  });
+             TaskName task_name, GateOf gate, detail::EncodeThunk encode, const void* args,
+             detail::DecodeThunk decode, void* storage) noexcept {
+  return invoke(interpreter, task_name, gate, encode, args,
+                [&](PythonEncoder& arguments, const auto& context) {
+                  return decode_result(call_function(interpreter, function, encode, arguments), decode,
+                                       storage, context);
+                });
 }
 
 Failure create(detail::InterpreterHandle& interpreter, const detail::FunctionEntry& function,
-               TaskName task_name, detail::EncodeThunk encode, const void* args,
+               TaskName task_name, GateOf gate, detail::EncodeThunk encode, const void* args,
                ObjectTable::Id& id) noexcept {
-  return invoke(interpreter, task_name, encode, args,
+  return invoke(interpreter, task_name, gate, encode, args,
                 [&](PythonEncoder& arguments, const auto& context) -> Failure {
                   Object object = call_function(interpreter, function, encode, arguments);
                   if (!object) return take_error(context());
@@ -113,32 +115,33 @@ Failure create(detail::InterpreterHandle& interpreter, const detail::FunctionEnt
 }
 
 Failure use(detail::InterpreterHandle& interpreter, ObjectTable::Id id, detail::ObjectUse use,
-            std::string_view attribute, TaskName task_name, detail::EncodeThunk encode, const void* args,
-            detail::DecodeThunk decode, void* storage) noexcept {
-  return invoke(
-      interpreter, task_name, encode, args, [&](PythonEncoder& arguments, const auto& context) -> Failure {
-        // A reference of our own, as the last handle may go while the GIL changes hands.
-        const Object object = interpreter.objects().find(id);
-        if (!object) return std::make_shared<const WorkerError>("the object is gone", context());
-        // Interned, as CPython's cache of attributes keeps the names that it has seen.
-        const Object name = Object::take(PyUnicode_InternFromString(std::string(attribute).c_str()));
-        if (!name) return take_error(context());
-        Object result;
-        switch (use) {
-          case detail::ObjectUse::kCall:
-            arguments.slots()[-1] = object.get();
-            result = Object::take(
-                PyObject_VectorcallMethod(name.get(), arguments.slots() - 1, (encode.count + 1), nullptr));
-            break;
-          case detail::ObjectUse::kGet:
-            result = Object::take(PyObject_GetAttr(object.get(), name.get()));
-            break;
-          case detail::ObjectUse::kSet:
-            if (PyObject_SetAttr(object.get(), name.get(), arguments.slots()[0]) == 0)
-              result = Object::share(Py_None);
-        }
-        return decode_result(result, decode, storage, context);
-      });
+            std::string_view attribute, TaskName task_name, GateOf gate, detail::EncodeThunk encode,
+            const void* args, detail::DecodeThunk decode, void* storage) noexcept {
+  return invoke(interpreter, task_name, gate, encode, args,
+                [&](PythonEncoder& arguments, const auto& context) -> Failure {
+                  // A reference of our own, as the last handle may go while the GIL changes hands.
+                  const Object object = interpreter.objects().find(id);
+                  if (!object) return std::make_shared<const WorkerError>("the object is gone", context());
+                  // Interned, as CPython's cache of attributes keeps the names that it has seen.
+                  const Object name =
+                      Object::take(PyUnicode_InternFromString(std::string(attribute).c_str()));
+                  if (!name) return take_error(context());
+                  Object result;
+                  switch (use) {
+                    case detail::ObjectUse::kCall:
+                      arguments.slots()[-1] = object.get();
+                      result = Object::take(PyObject_VectorcallMethod(name.get(), arguments.slots() - 1,
+                                                                      (encode.count + 1), nullptr));
+                      break;
+                    case detail::ObjectUse::kGet:
+                      result = Object::take(PyObject_GetAttr(object.get(), name.get()));
+                      break;
+                    case detail::ObjectUse::kSet:
+                      if (PyObject_SetAttr(object.get(), name.get(), arguments.slots()[0]) == 0)
+                        result = Object::share(Py_None);
+                  }
+                  return decode_result(result, decode, storage, context);
+                });
 }
 
 Failure eval(detail::InterpreterHandle& interpreter, std::string_view expression, TaskName task_name,

@@ -4,6 +4,7 @@
 #include "interpool/detail/call.h"
 #include "interpool/detail/function_ref.h"
 #include "interpool/object.h"
+#include "python/callback.h"
 #include "python/interpreter.h"
 
 #include <string>
@@ -14,19 +15,20 @@ namespace interpool::python {
 /// Asked for the name of the task only when there is an error to tell.
 using TaskName = detail::FunctionRef<std::string()>;
 
-// Null is success, and the result has been decoded into `storage`.
+// Null is success, and the result has been decoded into `storage`. `gate` is for callbacks among the
+// arguments.
 
 Failure call(detail::InterpreterHandle& interpreter, const detail::FunctionEntry& function,
-             TaskName task_name, detail::EncodeThunk encode, const void* args, detail::DecodeThunk decode,
-             void* storage) noexcept;
+             TaskName task_name, GateOf gate, detail::EncodeThunk encode, const void* args,
+             detail::DecodeThunk decode, void* storage) noexcept;
 /// Calls the function and keeps what it returns; `id` is set unless it failed.
 Failure create(detail::InterpreterHandle& interpreter, const detail::FunctionEntry& function,
-               TaskName task_name, detail::EncodeThunk encode, const void* args,
+               TaskName task_name, GateOf gate, detail::EncodeThunk encode, const void* args,
                ObjectTable::Id& id) noexcept;
 /// Calls, reads or writes an attribute of an object that was kept.
 Failure use(detail::InterpreterHandle& interpreter, ObjectTable::Id id, detail::ObjectUse use,
-            std::string_view attribute, TaskName task_name, detail::EncodeThunk encode, const void* args,
-            detail::DecodeThunk decode, void* storage) noexcept;
+            std::string_view attribute, TaskName task_name, GateOf gate, detail::EncodeThunk encode,
+            const void* args, detail::DecodeThunk decode, void* storage) noexcept;
 Failure eval(detail::InterpreterHandle& interpreter, std::string_view expression, TaskName task_name,
              detail::DecodeThunk decode, void* storage) noexcept;
 Failure exec(detail::InterpreterHandle& interpreter, std::string_view code, TaskName task_name) noexcept;

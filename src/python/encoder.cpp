@@ -46,6 +46,10 @@ void PythonEncoder::begin_tuple(std::size_t size) {
 void PythonEncoder::begin_dict(std::size_t size) { begin(Container::kDict, 2 * size, PyDict_New()); }
 void PythonEncoder::begin_set(std::size_t size) { begin(Container::kSet, size, PySet_New(nullptr)); }
 
+void PythonEncoder::put_callable(detail::NativeCallable& callable) {
+  put(make_callback(interpreter_, gate_(), callable));
+}
+
 void PythonEncoder::begin(Container kind, std::size_t size, PyObject* container) {
   Object owned = Object::take(container);
   if (!owned) fail_raised();
@@ -96,7 +100,7 @@ void PythonEncoder::put_slowly(PyObject* object) {
 }
 
 std::string PythonEncoder::path() const {
-  std::string text = fmt::format("args[{}]", next_);
+  std::string text = role_ == Role::kResult ? "result" : fmt::format("args[{}]", next_);
   for (const Frame& frame : frames_) {
     if (frame.kind != Container::kDict) {
       append_subscript(text, std::to_string(frame.next));

@@ -1,8 +1,10 @@
-// Python objects as the target of an Encoder: the arguments of a call.
+// Python objects as the target of an Encoder: the arguments of a call, or the result of a callback.
 #pragma once
 
 #include "interpool/convert.h"
+#include "python/callback.h"
 #include "python/cpython.h"
+#include "python/interpreter.h"
 
 #include <cstdint>
 #include <memory>
@@ -10,12 +12,17 @@
 
 namespace interpool::python {
 
-/// Makes the arguments of one call, under the GIL, and owns them: the references it has made die with
-/// it, under the same GIL.
+/// Makes the arguments of one call, or one result, under the GIL, and owns them: the references it has made
+/// die with it, under the same GIL.
 class PythonEncoder final : public Encoder {
  public:
-  /// For `count` arguments.
-  explicit PythonEncoder(std::size_t count) : count_(count) {
+  /// What it makes, for the paths in errors.
+  enum class Role : std::uint8_t { kArguments, kResult };
+
+  /// For `count` values in `interpreter`. `gate` is asked for when there is a callback among them.
+  PythonEncoder(detail::InterpreterHandle& interpreter, GateOf gate, std::size_t count,
+                Role role = Role::kArguments)
+      : interpreter_(interpreter), gate_(gate), count_(count), role_(role) {
     if (count > kInline) more_ = std::make_unique<PyObject*[]>(count + 1);
   }
   ~PythonEncoder() {
@@ -43,6 +50,7 @@ class PythonEncoder final : public Encoder {
   void begin_tuple(std::size_t size) override;
   void begin_dict(std::size_t size) override;
   void begin_set(std::size_t size) override;
+  void put_callable(detail::NativeCallable& callable) override;
   void end() override;
 
  private:
@@ -72,7 +80,10 @@ class PythonEncoder final : public Encoder {
   [[nodiscard]] std::string path() const;
 
   static constexpr std::size_t kInline = 8;
+  detail::InterpreterHandle& interpreter_;
+  const GateOf gate_;
   const std::size_t count_;
+  const Role role_;
   std::size_t next_ = 0;  // arguments made
   std::vector<Frame> frames_;
   std::unique_ptr<PyObject*[]> more_;

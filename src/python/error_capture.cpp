@@ -1,6 +1,8 @@
 #include "python/error_capture.h"
 
 #include "base/out_of_memory.h"
+#include "interpool/detail/task.h"
+#include "python/callback.h"
 
 #include <fmt/format.h>
 
@@ -207,6 +209,13 @@ Failure take_error(const ErrorContext& context) noexcept {
       info->type = info->qualified_type = "SystemError";
       info->message = "a call failed without setting an exception";
       return std::make_shared<const PythonError>(std::move(info), context);
+    }
+    if (const std::exception_ptr native = native_exception(exception.get())) {
+      try {
+        std::rethrow_exception(native);
+      } catch (...) {
+        return detail::current_failure(context);
+      }
     }
     auto info = describe(exception.get(), 0);
     if (PyErr_GivenExceptionMatches(exception.get(), PyExc_SystemExit) != 0) {

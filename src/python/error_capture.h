@@ -15,7 +15,7 @@ namespace interpool::python {
 /// Takes the exception that is set and makes its typed Error. Formatting is done here, in C++: an
 /// interpreter that fails never has to import `traceback` (1.3 MB and 10 ms each). The
 /// PyErr_Print family is never used: on SystemExit it ends the process. Without memory for it the Error
-/// says just that.
+/// says just that. What a callback threw comes out as itself.
 Failure take_error(const ErrorContext& context) noexcept;
 
 /// The UTF-8 of a str, lone surrogates included. None: an exception is set.

@@ -1,6 +1,7 @@
 #include "python/interpreter.h"
 
 #include "base/check.h"
+#include "python/callback.h"
 #include "python/error_capture.h"
 #include "python/threads.h"
 
@@ -35,6 +36,16 @@ PyObject* InterpreterHandle::main_namespace() {
   return module == nullptr ? nullptr : PyModule_GetDict(module);
 }
 
+PyTypeObject* InterpreterHandle::callback_type() {
+  if (callback_type_ == nullptr) {
+    python::Object type = python::Object::take(python::make_callback_type());
+    if (!type) return nullptr;
+    // Another thread of this interpreter may have been faster, as in look_up().
+    if (callback_type_ == nullptr) callback_type_ = type.release();
+  }
+  return reinterpret_cast<PyTypeObject*>(callback_type_);
+}
+
 void InterpreterHandle::forget_functions() noexcept {
   // A destructor may run Python code that comes back here, so the vector is emptied first.
   const std::vector<PyObject*> functions = std::exchange(functions_, {});
@@ -42,6 +53,7 @@ void InterpreterHandle::forget_functions() noexcept {
 }
 
 void InterpreterHandle::clear() noexcept {
+  Py_CLEAR(callback_type_);
   forget_functions();
   objects_.clear();
 }
@@ -96,6 +108,7 @@ bool end_interpreter(detail::InterpreterHandle& interpreter, ThreadState& state,
     std::this_thread::sleep_for(std::chrono::milliseconds(1));  // CPython tells nobody when a thread ends
     state.attach();
   }
+  interpreter.clear();  // again, for what these threads have left there
   Py_EndInterpreter(state.release());
   return true;
 }

@@ -18,12 +18,14 @@ namespace interpool::detail {
 
 /// What the library knows of one interpreter. Everything but id() needs its GIL, which also guards
 /// the members; Python code may run, and so the GIL change hands, inside each of these calls.
-class InterpreterHandle {
+///
+/// Shared-owned by its group and by what the library has put into the interpreter.
+class InterpreterHandle : public std::enable_shared_from_this<InterpreterHandle> {
  public:
   InterpreterHandle(PyInterpreterState* state, FunctionTable& functions)
       : state_(state), id_(PyInterpreterState_GetID(state)), table_(functions) {}
-  static std::unique_ptr<InterpreterHandle> main(FunctionTable& functions) {
-    return std::make_unique<InterpreterHandle>(PyInterpreterState_Main(), functions);
+  static std::shared_ptr<InterpreterHandle> main(FunctionTable& functions) {
+    return std::make_shared<InterpreterHandle>(PyInterpreterState_Main(), functions);
   }
   InterpreterHandle(const InterpreterHandle&) = delete;
   InterpreterHandle& operator=(const InterpreterHandle&) = delete;
@@ -50,6 +52,8 @@ class InterpreterHandle {
   [[nodiscard]] python::ObjectTable& objects() noexcept { return objects_; }
   /// Functions are looked up anew when they are asked for next.
   void forget_functions() noexcept;
+  /// The type of callbacks, borrowed until clear(), made at the first call; null: an exception is set.
+  PyTypeObject* callback_type();
   /// Drops every reference into the interpreter, before its end.
   void clear() noexcept;
 
@@ -59,6 +63,7 @@ class InterpreterHandle {
   PyInterpreterState* const state_;
   const std::int64_t id_;
   FunctionTable& table_;
+  PyObject* callback_type_ = nullptr;
   std::vector<PyObject*> functions_;  // by FunctionEntry::id; null: not looked up yet
   python::ObjectTable objects_;
 };

@@ -148,6 +148,8 @@ std::shared_ptr<AttachedWorker> AttachedWorker::of_this_thread(const std::shared
   return worker;
 }
 
+AttachedWorker* AttachedWorker::current() noexcept { return current_call; }
+
 bool AttachedWorker::calling(const ExecutorCore& core) noexcept {
   for (const AttachedWorker* call = current_call; call != nullptr; call = call->outer_) {
     if (call->core_.get() == &core) return true;
@@ -184,7 +186,8 @@ void AttachedWorker::call(const FunctionEntry& function, EncodeThunk encode, con
   require_own_thread();
   const auto python_call = [&] {
     return python::call(
-        group_->handle(), function, [&] { return function.name; }, encode, args, decode, storage);
+        group_->handle(), function, [&] { return function.name; }, [&] { return core_->callback_gate(); },
+        encode, args, decode, storage);
   };
   if (calling_) {  // inside a call of ours: a part of it
     run([&](Worker& /*ours*/) { raise_if(python_call()); });

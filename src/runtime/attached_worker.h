@@ -35,6 +35,8 @@ class AttachedWorker {
 
   /// The calling thread's for that executor, made if there is none; see SubinterpreterExecutor::attach.
   static std::shared_ptr<AttachedWorker> of_this_thread(const std::shared_ptr<ExecutorCore>& core);
+  /// Whose call the calling thread is in, the innermost one; or null.
+  static AttachedWorker* current() noexcept;
   /// Whether the calling thread is inside a call of that executor.
   static bool calling(const ExecutorCore& core) noexcept;
 
@@ -48,6 +50,9 @@ class AttachedWorker {
   bool release(std::chrono::steady_clock::time_point deadline);
   /// The same for a thread that ends, or stops the executor. False also on another thread, or inside a call.
   bool end(std::chrono::steady_clock::time_point deadline) noexcept;
+  /// What its calls see of the interpreter, which stands.
+  [[nodiscard]] Worker view() const noexcept;
+  [[nodiscard]] InterpreterHandle& interpreter() const noexcept { return group_->handle(); }
   [[nodiscard]] ExecutorCore& core() const noexcept { return *core_; }
 
   // --- the executor, on any thread -------------------------------------------------------------
@@ -72,7 +77,6 @@ class AttachedWorker {
   class Call;
 
   void require_own_thread() const;
-  [[nodiscard]] Worker view() const noexcept;
   /// Attaches, sets up what has to be; a failure leaves the thread detached.
   Failure enter_interpreter() noexcept;
 

@@ -129,7 +129,10 @@ std::size_t SubinterpreterExecutor::cancel_queued() {
 
 ExecutorReport SubinterpreterExecutor::stop(ExecutorStopOptions options) {
   require_not_forked();
-  if (core()->in_own_task()) throw DeadlockError("a task cannot stop its own executor and wait for that");
+  if (core()->inside()) {
+    throw DeadlockError(
+        "a task, or a callback that one has passed, cannot stop its own executor and wait for that");
+  }
   return core()->stop(options);
 }
 

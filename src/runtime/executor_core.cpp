@@ -498,6 +498,7 @@ ExecutorReport ExecutorCore::report_so_far() const {
   ExecutorReport report;
   report.tasks = counts();
   report.interpreters_left = interpreters();
+  report.callbacks_left = callback_gate_->inside();
   return report;
 }
 
@@ -512,6 +513,7 @@ ExecutorReport ExecutorCore::stop_once(ExecutorStopOptions options) {
     Clock::time_point patience = in_own_task() ? Clock::now() : deadline;
     Clock::time_point end = Clock::time_point::max();
     while (!wait_until_settled(patience)) {
+      callback_gate_->close();  // first: who sees a task abandoned sees none of its callbacks begin
       abandon_running(report.abandoned);
       if (end == Clock::time_point::max()) end = after(std::chrono::milliseconds(1000));
       if (Clock::now() > end) {
@@ -528,12 +530,19 @@ ExecutorReport ExecutorCore::stop_once(ExecutorStopOptions options) {
   }
   // Also when the last of them were only reported late.
   report.drained = report.cancelled.empty() && report.abandoned.empty() && !stuck;
+  callback_gate_->close();
   // A bound of its own for the ends of the interpreters, even when the work has used up all the time.
   // With a task stuck there is nothing more to wait for than that.
   const Clock::time_point soon = after(std::chrono::milliseconds(500));
-  report.interpreters_left = end_workers(report.abandoned.empty() ? std::max(deadline, soon) : soon);
+  const Clock::time_point end_of_ends =
+      report.abandoned.empty() && !inside() ? std::max(deadline, soon) : soon;
+  report.interpreters_left = end_workers(end_of_ends);
   for (const auto& worker : attached()) {
     if (!worker->end(std::max(deadline, soon))) ++report.attached_left;
+  }
+  // Of Python threads in the main interpreter, say, which does not end here.
+  if (!callback_gate_->wait_until_empty(inside() ? Clock::now() : end_of_ends)) {
+    report.callbacks_left = callback_gate_->inside();
   }
   report.tasks = counts();
 
@@ -545,6 +554,10 @@ ExecutorReport ExecutorCore::stop_once(ExecutorStopOptions options) {
   if (!report.abandoned.empty()) {
     log.error("executor '{}': {} tasks were still running when it had to end, and were abandoned, first '{}'",
               options_.name, report.abandoned.size(), report.abandoned.front());
+  }
+  if (report.callbacks_left > 0) {
+    log.warn("executor '{}': {} calls of C++ callbacks had not returned when it had to end", options_.name,
+             report.callbacks_left);
   }
   if (report.interpreters_left > 0) {
     log.warn("executor '{}': {} interpreters did not end, or could not be ended, and were left standing",

@@ -4,6 +4,7 @@
 #include "base/mutex.h"
 #include "interpool/executor.h"
 #include "runtime/admission.h"
+#include "runtime/callback_gate.h"
 #include "runtime/journal.h"
 #include "runtime/stop_once.h"
 #include "runtime/task_queue.h"
@@ -118,6 +119,10 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   /// Whether the calling thread is a worker of this executor, or runs a task of it on the main lane, and so
   /// cannot wait for the executor.
   [[nodiscard]] bool in_own_task() const noexcept;
+  /// The same, or whether it runs a callback that a task of this executor has passed to Python.
+  [[nodiscard]] bool inside() const noexcept {
+    return in_own_task() || callback_gate_->entered_by_this_thread();
+  }
   /// The worker that alone takes unaddressed tasks, or null.
   [[nodiscard]] const WorkerThread* only_worker() const noexcept { return shared_->only_worker(); }
 
@@ -128,6 +133,8 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   [[nodiscard]] bool stopped() noexcept { return stop_.finished(); }
   [[nodiscard]] const ExecutorOptions& options() const noexcept { return options_; }
   [[nodiscard]] RuntimeCore& runtime() const noexcept { return *runtime_; }
+  /// Of the callbacks that its tasks pass to Python.
+  [[nodiscard]] const std::shared_ptr<ExecutorGate>& callback_gate() const noexcept { return callback_gate_; }
 
  private:
   /// Those whose interpreters have not ended.
@@ -156,6 +163,7 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   // Self-synchronised.
   alignas(64) Admission admission_;  // written by submitters with each task
   alignas(64) const std::shared_ptr<Journal> journal_ = std::make_shared<Journal>();
+  const std::shared_ptr<ExecutorGate> callback_gate_ = std::make_shared<ExecutorGate>();
   std::atomic<std::size_t> next_interpreter_ = 0;  // relaxed: it only spreads objects
   std::atomic<bool> searching_ = false;            // one of the workers searches; see WorkerThread
   // By the main lane's queue, and by threads that were attached.

@@ -91,7 +91,7 @@ Failure InterpreterGroup::create_or_join(python::ThreadState& state) {
     return std::make_shared<const WorkerError>(
         fmt::format("the sub-interpreter could not be created: {}", error));
   }
-  handle_ = std::make_unique<InterpreterHandle>(state.interpreter(), process_.functions);
+  handle_ = std::make_shared<InterpreterHandle>(state.interpreter(), process_.functions);
   creator_ = std::this_thread::get_id();
   threads_ = 1;
   positions_.assign(journals_.size(), 0);

@@ -33,7 +33,7 @@ class InterpreterGroup {
   /// `shared`: by more than one thread.
   InterpreterGroup(Journals journals, ProcessState& process, bool shared);
   /// Around an interpreter that exists, and that the group neither creates nor ends: the main one.
-  InterpreterGroup(std::unique_ptr<InterpreterHandle> main, ProcessState& process)
+  InterpreterGroup(std::shared_ptr<InterpreterHandle> main, ProcessState& process)
       : process_(process), handle_(std::move(main)) {}
 
   /// Attaches the calling thread, with a state made in `state` if it is empty; creates the interpreter
@@ -108,7 +108,7 @@ class InterpreterGroup {
   std::vector<std::size_t> positions_ INTERPOOL_GUARDED_BY(mutex_);  // steps done, per journal
   std::atomic<std::size_t> steps_done_ = 0;                          // their sum; written under mutex_
   std::atomic<bool> exists_ = false;                                 // relaxed: to be looked at
-  std::unique_ptr<InterpreterHandle> handle_;  // written once under mutex_, before threads_ leaves 0
+  std::shared_ptr<InterpreterHandle> handle_;  // written once under mutex_, before threads_ leaves 0
 };
 
 }  // namespace interpool::detail

@@ -35,8 +35,9 @@ Failure create_object(Worker& worker, const FunctionEntry& function, const TaskB
                       const void* args, std::shared_ptr<const ObjectCell>& object) noexcept {
   InterpreterHandle& interpreter = WorkerAccess::interpreter(worker);
   python::ObjectTable::Id id = 0;
-  if (Failure failure =
-          python::create(interpreter, function, [&task] { return task.name(); }, encode, args, id)) {
+  if (Failure failure = python::create(
+          interpreter, function, [&task] { return task.name(); },
+          [&task] { return task.core()->callback_gate(); }, encode, args, id)) {
     return failure;
   }
   try {
@@ -66,7 +67,8 @@ Failure use_object(Worker& worker, const ObjectCell& cell, ObjectUse use, std::s
     }
   }
   return python::use(
-      interpreter, cell.id(), use, attribute, [&task] { return task.name(); }, encode, args, decode, storage);
+      interpreter, cell.id(), use, attribute, [&task] { return task.name(); },
+      [&task] { return task.core()->callback_gate(); }, encode, args, decode, storage);
 }
 
 }  // namespace detail

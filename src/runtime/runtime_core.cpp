@@ -211,6 +211,10 @@ void RuntimeCore::stop_executors(Clock::time_point deadline, StopReport& report)
                                             executor->options().name,
                                             ended.tasks.accepted - ended.tasks.settled()));
     }
+    if (ended.callbacks_left > 0) {
+      report.problems.push_back(fmt::format("executor '{}': {} calls of C++ callbacks had not returned",
+                                            executor->options().name, ended.callbacks_left));
+    }
     if (ended.interpreters_left > 0) {
       report.problems.push_back(fmt::format("executor '{}': {} interpreters were left standing",
                                             executor->options().name, ended.interpreters_left));

@@ -1,7 +1,10 @@
 #include "interpool/worker.h"
 
+#include "interpool/callback.h"
 #include "python/call.h"
 #include "python/interpreter.h"
+#include "runtime/attached_worker.h"
+#include "runtime/executor_core.h"
 #include "runtime/worker_access.h"
 #include "runtime/worker_thread.h"
 
@@ -22,6 +25,22 @@ detail::InterpreterHandle& interpreter_of(Worker& worker) {
         "task, or in a continuation");
   }
   return interpreter;
+}
+
+using Gate = std::shared_ptr<python::CallbackGate>;
+
+Gate gate_of(const detail::TaskBase& task) {
+  return task.core() == nullptr ? nullptr : task.core()->callback_gate();
+}
+
+/// Of the task that the calling thread runs; null: it runs none.
+Gate current_gate() {
+  if (detail::AttachedWorker* attached = detail::AttachedWorker::current()) {
+    return attached->core().callback_gate();
+  }
+  detail::WorkerThread* worker = detail::WorkerThread::current();
+  const auto task = worker == nullptr ? detail::TaskRef<detail::TaskBase>() : worker->running();
+  return task ? gate_of(*task) : nullptr;
 }
 
 /// The name of the task that the calling thread runs.
@@ -50,8 +69,8 @@ namespace detail {
 Failure call(Worker& worker, const FunctionEntry& function, const TaskBase& task, EncodeThunk encode,
              const void* args, DecodeThunk decode, void* storage) noexcept {
   return python::call(
-      WorkerAccess::interpreter(worker), function, [&task] { return task.name(); }, encode, args, decode,
-      storage);
+      WorkerAccess::interpreter(worker), function, [&task] { return task.name(); },
+      [&task] { return gate_of(task); }, encode, args, decode, storage);
 }
 
 void call_now(Worker& worker, std::string_view function, EncodeThunk encode, const void* args,
@@ -62,7 +81,23 @@ void call_now(Worker& worker, std::string_view function, EncodeThunk encode, con
     std::string task = task_name();
     return task.empty() ? entry.name : task;
   };
-  raise_if(python::call(interpreter, entry, name, encode, args, decode, storage));
+  raise_if(
+      python::call(interpreter, entry, name, [] { return current_gate(); }, encode, args, decode, storage));
+}
+
+void with_current_worker(FunctionRef<void(Worker&)> body) {
+  if (AttachedWorker* attached = AttachedWorker::current(); attached && attached->interpreter().attached()) {
+    Worker worker = attached->view();
+    return body(worker);
+  }
+  WorkerThread* thread = WorkerThread::current();
+  if (thread == nullptr || !thread->interpreter().attached()) {
+    throw UsageError(
+        "a callback that takes a Worker& is called on a thread that runs no task, as those that Python code "
+        "has started; without that parameter it can be called there");
+  }
+  Worker worker = WorkerAccess::make(thread->lane(), thread->index(), thread->interpreter());
+  body(worker);
 }
 
 void eval(Worker& worker, std::string_view expression, DecodeThunk decode, void* storage) {
