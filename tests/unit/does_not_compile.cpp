@@ -2,6 +2,7 @@
 // compiled on its own, by a test that looks for the message.
 #include <interpool/interpool.h>
 
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@ void use(interpool::SubinterpreterExecutor& pool) {
 #if CASE == 0  // what is right, so that the others fail for their own reason only
   (void)pool.call<std::string>("builtins:str", "literal", std::string_view("copied"));
   (void)pool.function<std::string(const std::string&)>("builtins:str");
+  (void)pool.call<int>("functools:reduce", interpool::Callback([](int a, const int& b) { return a + b; }));
 #elif CASE == 1
   (void)pool.function<std::string(std::string_view)>("builtins:str");
 #elif CASE == 2
@@ -46,5 +48,15 @@ void use(interpool::SubinterpreterExecutor& pool) {
   (void)pool.call<int>("builtins:abs", Wide{});
 #elif CASE == 12
   (void)pool.map<int>("builtins:abs", std::vector<Wide>(1));
+#elif CASE == 13
+  (void)pool.call<std::function<int(int)>>("operator:itemgetter", 1);
+#elif CASE == 14
+  (void)interpool::Callback([](std::string_view) {});
+#elif CASE == 15
+  (void)interpool::Callback([](int& number) { ++number; });
+#elif CASE == 16
+  (void)interpool::Callback([](Unknown) {});
+#elif CASE == 17
+  (void)interpool::Callback([] { return Unknown{}; });
 #endif
 }

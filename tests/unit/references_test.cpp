@@ -16,6 +16,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -180,6 +181,34 @@ std::vector<TaskKind> kinds() {
        [](const Submitter& worker) {
          const std::vector<std::string> not_all_text = {"fine", "\xff"};
          expect_code(worker.call<int>("builtins:len", not_all_text), ErrorCode::kConversion);
+       }},
+      {"Callback",
+       [](const Submitter& worker) {
+         const Callback add([](int a, int b) { return a + b; }, "add");
+         EXPECT_EQ(worker.call<int>("functools:reduce", add, std::vector<int>{1, 2, 3}).get(), 6);
+         const std::function<std::string(std::string)> same = [](const std::string& text) { return text; };
+         EXPECT_EQ(worker.call<std::string>("operator:call", same, "text").get(), "text");
+         const Callback outer([](int left) { return Callback([left](int right) { return left + right; }); });
+         worker.call<void>("operator:call", outer, 1).get();
+         const Callback eval([](Worker& python) { return python.eval<int>("1 + 1"); });
+         EXPECT_EQ(worker.call<int>("operator:call", eval).get(), 2);
+         worker.call<void>("builtins:repr", add).get();
+       }},
+      {"CallbackError",
+       [](const Submitter& worker) {
+         const Callback fail([](int) { throw std::out_of_range("no such row"); });
+         expect_code(worker.call<int>("operator:call", fail, 1), ErrorCode::kNative);
+         expect_code(worker.call<int>("operator:call", fail, "one"), ErrorCode::kPython);
+         expect_code(worker.call<int>("operator:call", fail), ErrorCode::kPython);
+         const Callback raise([](Worker& python) { python.exec("{}['key']"); });
+         expect_code(worker.call<int>("operator:call", raise), ErrorCode::kPython);
+         const Callback not_text([] { return std::string("\xff"); });
+         expect_code(worker.call<int>("operator:call", not_text), ErrorCode::kConversion);
+         expect_code(worker.submit([](Worker& python) {
+           python.call<void>("operator:call",
+                             Callback([](Worker& inner) { inner.exec("raise SystemExit(3)"); }));
+         }),
+                     ErrorCode::kPython);
        }},
       {"Cancelled",
        [](const Submitter& worker) {
