@@ -368,10 +368,10 @@ PyObject* make_callback(detail::InterpreterHandle& interpreter, std::shared_ptr<
 
 std::exception_ptr native_exception(PyObject* exception) noexcept {
   // Straight from the instance: nearly all exceptions have no attributes of their own.
-  PyObject* attributes = reinterpret_cast<PyBaseExceptionObject*>(exception)->dict;
-  if (attributes == nullptr) return nullptr;
+  PyObject* own = reinterpret_cast<PyBaseExceptionObject*>(exception)->dict;
+  if (own == nullptr) return nullptr;
   const Object name = Object::take(PyUnicode_InternFromString(kNativeException));
-  const Object capsule = name ? Object::share(PyDict_GetItemWithError(attributes, name.get())) : Object();
+  const Object capsule = name ? Object::share(PyDict_GetItemWithError(own, name.get())) : Object();
   PyErr_Clear();
   if (!capsule || PyCapsule_IsValid(capsule.get(), kNativeException) == 0) return nullptr;
   return *static_cast<std::exception_ptr*>(PyCapsule_GetPointer(capsule.get(), kNativeException));
