@@ -325,6 +325,7 @@ class CallbackLanes : public testing::TestWithParam<Lane> {
       case Lane::kPinned: return pool_->pinned(0);
       case Lane::kPooled: return *pool_;
       case Lane::kMain: return pool_->main();
+      case Lane::kAttached: break;  // no way to submit to it
     }
     return *pool_;
   }
