@@ -53,8 +53,7 @@ Failure InterpreterGroup::enter(python::ThreadState& state) {
     if (Failure failure = create_or_join(state)) return failure;
   }
   state.attach();
-  // acquire: what the set-up wrote. Python's part is ordered by the GIL as well.
-  if (steps_done_.load(std::memory_order_acquire) >= journal_size()) return nullptr;
+  if (!behind()) return nullptr;  // what the steps have done is ordered by the GIL
   state.detach();
   return set_up(state);
 }

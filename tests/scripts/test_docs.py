@@ -44,6 +44,7 @@ PROLOGUE = """\
 #include <chrono>
 #include <cstdio>
 #include <string>
+#include <thread>
 #include <vector>
 using namespace std::chrono_literals;
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the examples and checks exit status and output: test_examples.py QUICKSTART CUSTOM_HOST PLUGIN_HOST
+"""Runs the examples and checks exit status and output: test_examples.py QUICKSTART CUSTOM_HOST PLUGIN_HOST UDF
 
 Each argument is the path of that example's executable. Each one ends by itself, with 0, having written exactly
 what is expected to stdout and nothing to stderr (where the library's warnings would be).
@@ -29,6 +29,14 @@ finalized: 0
     "plugin_host": """\
 sub-interpreter: "\\u00fc"
 main interpreter: "\\u00fc"
+""",
+    "udf": """\
+cafe-no-3
+cafe-no-0
+cafe-no-1
+cafe-no-2
+total after the discount: 99900.00
+ValueError: a discount of 250.0 %
 """,
 }
 
