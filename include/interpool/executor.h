@@ -413,6 +413,10 @@ class INTERPOOL_API SubinterpreterExecutor final : public Submitter, public Exec
   /// How many pooled threads it has; constant. With default options this is the number of cores.
   [[nodiscard]] std::size_t pooled_threads() const noexcept;
 
+  /// Runtime::define_module: the modules are the Runtime's, so its other executors find them, too, and they
+  /// stay when this one ends.
+  void define_module(std::string_view name, std::string_view source);
+
   /// Accepts nothing from now on; submitters that wait for room get ShutdownError. What was accepted
   /// goes on. Does not block. Main-lane tasks of this executor are included, here and below.
   void close() noexcept;

@@ -9,7 +9,11 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
+
+// PyObject, without Python.h. NOLINTNEXTLINE(bugprone-reserved-identifier,readability-identifier-naming)
+struct _object;
 
 namespace interpool {
 
@@ -54,6 +58,9 @@ struct RuntimeOptions {
   /// kOff: none. The library has no line below kWarn yet, so kTrace, kDebug and kInfo show what kWarn shows.
   LogLevel log_level = LogLevel::kWarn;
 };
+
+/// The init function of a native module: `PyInit_engine`, as every extension module has one.
+using NativeModuleInit = ::_object* (*)();
 
 /// What Runtime::stop did.
 struct StopReport {
@@ -103,6 +110,34 @@ class INTERPOOL_API Runtime {
   /// Called again, it returns the first report; while the first call is still at it, it waits for
   /// that, but no longer than its own timeout. Throws DeadlockError inside a task.
   StopReport stop(std::chrono::milliseconds timeout);
+
+  /// Gives every interpreter, present and future ones and main, a Python module that is in no file. It is
+  /// loaded in each interpreter when that first imports it, which calls of "name:function" and `preload` do,
+  /// too; what its body raises is the error of that import, and the next import tries again. `source` is
+  /// UTF-8. It is kept for the life of the process, and shown in tracebacks.
+  ///
+  /// It comes before files of that name. Names have no dots: there are no packages. The same source
+  /// again changes nothing. Another source is for interpreters that have not imported the module yet; the
+  /// others keep what they have until it is reloaded: by SubinterpreterExecutor::reload, or by their Python
+  /// code, after which calls by name go on to call the function that they have looked up.
+  ///
+  /// The source is compiled here, once, in the main interpreter: the call blocks while another thread holds
+  /// main's GIL, a task on the main lane say, until that gives it up. The caller's own GIL is released
+  /// meanwhile. Throws PythonError (SyntaxError with file and line) for source that does not compile,
+  /// UsageError for a name that cannot be used (one of the standard library's is among them) or source that
+  /// is no text, and RuntimeStateError once stop() has begun.
+  void define_module(std::string_view name, std::string_view source);
+  /// The same for a native module that is linked into this program. `init` is what an extension module
+  /// exports as PyInit_NAME. It has to return PyModuleDef_Init(&definition) (multi-phase initialization), and
+  /// runs under the GIL of an interpreter: now, in main, on the calling thread, to see what it is, and then
+  /// in each interpreter that imports the module, on the importing thread.
+  ///
+  /// A module without the slot Py_MOD_PER_INTERPRETER_GIL_SUPPORTED is an ImportError in sub-interpreters,
+  /// and works on the main lane. A name that has been given to another module, native or not, is a
+  /// UsageError, as is a null `init`; what `init` raises, and the ImportError for one of single-phase
+  /// initialization, are PythonErrors. `init` and its definition must stay loaded as long as the process
+  /// lives.
+  void add_native_module(std::string_view name, NativeModuleInit init);
 
   /// "3.13.0"
   [[nodiscard]] const std::string& python_version() const noexcept;

@@ -3,6 +3,7 @@
 #include "base/out_of_memory.h"
 #include "interpool/detail/task.h"
 #include "python/callback.h"
+#include "python/module_table.h"
 
 #include <fmt/format.h>
 
@@ -13,6 +14,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <sstream>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -63,13 +65,8 @@ std::string qualified_name(PyObject* type) {
 /// Lines of one file by their numbers, from 1.
 using Lines = std::map<int, std::string>;
 
-/// Fills in the lines whose numbers are there. A code object's file name is whatever its maker liked, so
-/// only a regular file is opened: others may block or never end.
-void read_lines(const std::string& file, Lines& lines) {
-  if (file.empty() || file.front() == '<') return;
-  std::error_code error;
-  if (!fs::is_regular_file(file, error) || fs::file_size(file, error) > kLargestFile || error) return;
-  std::ifstream in(file);
+/// Fills in the lines whose numbers are there.
+void read_lines(std::istream& in, Lines& lines) {
   int at = 1;
   for (auto& [number, text] : lines) {
     if (number <= 0) continue;
@@ -82,6 +79,22 @@ void read_lines(const std::string& file, Lines& lines) {
     const auto last = line.find_last_not_of(" \t\r\f");
     if (first != std::string::npos) text = line.substr(first, last - first + 1);
   }
+}
+
+/// The same, by a code object's file name, which is whatever its maker liked: only a regular file is opened,
+/// as others may block or never end.
+void read_lines(const std::string& file, Lines& lines) {
+  if (file.empty()) return;
+  if (file.front() == '<') {
+    std::optional<std::string> source = defined_source(file);
+    if (!source) return;
+    std::istringstream in(*std::move(source));
+    return read_lines(in, lines);
+  }
+  std::error_code error;
+  if (!fs::is_regular_file(file, error) || fs::file_size(file, error) > kLargestFile || error) return;
+  std::ifstream in(file);
+  read_lines(in, lines);
 }
 
 /// Adds their source to the frames; each file is read once.

@@ -110,6 +110,11 @@ std::size_t SubinterpreterExecutor::pooled_threads() const noexcept {
   return core()->options().pooled.threads;
 }
 
+void SubinterpreterExecutor::define_module(std::string_view name, std::string_view source) {
+  require_not_forked();
+  core()->runtime().define_module(name, source);
+}
+
 void SubinterpreterExecutor::close() noexcept {
   if (!in_forked_child()) core()->close();
 }

@@ -3,6 +3,7 @@
 
 #include "base/mutex.h"
 #include "python/interpreter.h"
+#include "python/module_table.h"
 #include "runtime/journal.h"
 #include "runtime/task_queue.h"
 
@@ -20,6 +21,7 @@ namespace interpool::detail {
 /// What the interpreters of the process share. Thread-safe; outlives them.
 struct ProcessState {
   FunctionTable functions;
+  const std::shared_ptr<ModuleTable> modules = std::make_shared<ModuleTable>();
   Mutex creation;                                  // see python::create_interpreter
   std::atomic<std::size_t> live_interpreters = 0;  // sub-interpreters that exist; relaxed: to be looked at
 };

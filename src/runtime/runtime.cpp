@@ -57,6 +57,16 @@ StopReport Runtime::stop(std::chrono::milliseconds timeout) {
   return core_->stop(timeout);
 }
 
+void Runtime::define_module(std::string_view name, std::string_view source) {
+  require_not_forked();
+  core_->define_module(name, source);
+}
+
+void Runtime::add_native_module(std::string_view name, NativeModuleInit init) {
+  require_not_forked();
+  core_->add_native_module(name, init);
+}
+
 const std::string& Runtime::python_version() const noexcept { return core_->version(); }
 bool Runtime::adopted() const noexcept { return core_->adopted(); }
 std::size_t Runtime::interpreter_count() const noexcept {

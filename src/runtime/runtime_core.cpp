@@ -17,6 +17,9 @@ namespace interpool::detail {
 
 RuntimeCore::RuntimeCore(RuntimeOptions options)
     : options_(std::move(options)), log_(options_.log, options_.log_level) {
+  journal_->append({.what = "defined modules", .apply = [modules = process_.modules](InterpreterHandle&) {
+                      return python::install_finder(modules);
+                    }});
   std::vector<std::string> paths;
   paths.reserve(options_.module_paths.size());
   for (const auto& path : options_.module_paths) paths.push_back(path.string());
@@ -121,6 +124,34 @@ void RuntimeCore::quiesce(bool on_home_thread) noexcept {
   const MutexLock lock(mutex_);
   quiesced_ = true;
   changed_.notify_all();
+}
+
+void RuntimeCore::do_in_main(FunctionRef<Failure()> work) {
+  if (stop_.begun()) throw RuntimeStateError("the Runtime has ended; modules are for one that runs");
+  Failure failure;
+  if (python::attached_to_main()) {
+    failure = work();
+  } else {
+    const python::GilRelease no_gil;
+    python::ThreadState state = python::ThreadState::in_main();
+    state.attach();
+    failure = work();
+    state.detach();
+    state.destroy();
+  }
+  if (failure) failure->raise();
+}
+
+void RuntimeCore::define_module(std::string_view name, std::string_view source) {
+  python::check_module_name(name);
+  if (process_.modules->has(name, source)) return;
+  do_in_main([&] { return python::define_module(*process_.modules, name, source); });
+}
+
+void RuntimeCore::add_native_module(std::string_view name, DefinedModule::Init init) {
+  python::check_module_name(name);
+  if (init == nullptr) throw UsageError(fmt::format("the init function of '{}' is null", name));
+  do_in_main([&] { return python::add_native_module(*process_.modules, name, init); });
 }
 
 void RuntimeCore::add_executor(const std::shared_ptr<ExecutorCore>& executor) {

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/mutex.h"
+#include "interpool/detail/function_ref.h"
 #include "interpool/runtime.h"
 #include "runtime/interpreter_group.h"
 #include "runtime/journal.h"
@@ -14,6 +15,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -35,6 +37,11 @@ class RuntimeCore : public std::enable_shared_from_this<RuntimeCore> {
   /// See Runtime::stop.
   StopReport stop(std::chrono::milliseconds timeout);
 
+  /// See Runtime::define_module.
+  void define_module(std::string_view name, std::string_view source);
+  /// See Runtime::add_native_module.
+  void add_native_module(std::string_view name, DefinedModule::Init init);
+
   /// Throws RuntimeStateError once stop() has begun.
   void add_executor(const std::shared_ptr<ExecutorCore>& executor) INTERPOOL_EXCLUDES(mutex_);
 
@@ -49,6 +56,11 @@ class RuntimeCore : public std::enable_shared_from_this<RuntimeCore> {
   [[nodiscard]] TaskQueue& main_queue() noexcept { return main_worker_->group().queue(); }
 
  private:
+  /// Calls `work`, which returns a Failure and does not throw, under main's GIL; throws the failure. The GIL
+  /// that the caller holds is released meanwhile, unless it is that one. Throws RuntimeStateError once stop()
+  /// has begun.
+  void do_in_main(FunctionRef<Failure()> work);
+
   enum class HomeState { kStarting, kRunning, kFailed, kEnded };
 
   void home_thread() noexcept;

@@ -448,6 +448,7 @@ SCENARIO(forks) {
     REQUIRE_THROWS(Runtime(), RuntimeStateError);
     REQUIRE_THROWS(SubinterpreterExecutor(*python), RuntimeStateError);
     REQUIRE_THROWS(python->stop(1s), RuntimeStateError);
+    REQUIRE_THROWS(python->define_module("helpers", ""), RuntimeStateError);
     REQUIRE_THROWS(function(-1), RuntimeStateError);
     REQUIRE_THROWS(pool->function<int(int)>("builtins:abs"), RuntimeStateError);
     REQUIRE_THROWS(pool->submit([] {}), RuntimeStateError);
@@ -548,15 +549,22 @@ SCENARIO(adopted) {
         eval<bool>(pool.main(),
                    "__import__('threading').current_thread() is not __import__('threading').main_thread()"));
     exec(pool.main(), "added = 6");
+    python.define_module("helpers", "import sys\ndef answer():\n    return 42\n");
+    REQUIRE(PyRun_SimpleString("import helpers; assert helpers.answer() == 42") == 0);
+    REQUIRE(get(pool.call<int>("helpers:answer")) == 42);
+    python.define_module("later", "x = 1\n");
     REQUIRE(PyRun_SimpleString("assert added == 6") == 0);
     REQUIRE(pool.drain(kPatience));
     REQUIRE(pool.stop({}).interpreters_left == 0);
     REQUIRE(python.stop(kPatience).clean);
+    REQUIRE_THROWS(python.define_module("too_late", ""), RuntimeStateError);
     REQUIRE(python::current_thread_state() != nullptr);
     std::puts("stopped");
     std::fflush(stdout);
   }
   REQUIRE(PyRun_SimpleString("assert kept == 5") == 0);
+  REQUIRE(PyRun_SimpleString("import later; assert later.x == 1 and helpers.answer() == 42") ==
+          0);  // they stay
   REQUIRE(Py_FinalizeEx() == 0);
   std::puts("finalized");
   return 0;

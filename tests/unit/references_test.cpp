@@ -2,6 +2,7 @@
 // same. A debug CPython counts references; others count the blocks of memory that Python has allocated, which
 // finds less.
 #include "support/busy.h"
+#include "support/native_modules.h"
 #include "support/runtime.h"
 #include "support/sync.h"
 
@@ -150,6 +151,35 @@ std::vector<TaskKind> kinds() {
          expect_code(object.get<int>("missing"), ErrorCode::kPython);
          expect_code(object.call<int>("add", "\xff"), ErrorCode::kConversion);
          expect_code(worker.create_async("interpool_probe:Tally"), ErrorCode::kPython);
+       }},
+      {"DefinedModule",
+       [](const Submitter& worker) {
+         runtime().define_module("defined", "limit = 1\n");
+         runtime().define_module("with_function", "def fail():\n    raise ValueError('x')\n");
+         runtime().define_module("failing", "raise ValueError('x')\n");
+         // Several times each: Python's caches go on growing for some hundred imports.
+         get(worker.submit([](Worker& python) {
+           python.exec(
+               "import sys\n"
+               "for _ in range(10):\n"
+               "    import defined\n"
+               "    assert defined.limit == 1\n"
+               "    del sys.modules['defined'], defined\n");
+         }));
+         expect_code(worker.call<int>("with_function:fail"), ErrorCode::kPython);
+         expect_code(worker.call<int>("failing:x"), ErrorCode::kPython);
+       }},
+      {"NativeModule",
+       [](const Submitter& worker) {
+         runtime().add_native_module("native_counter", &PyInit_native_counter);
+         get(worker.submit([](Worker& python) {
+           python.exec(
+               "import sys\n"
+               "for _ in range(10):\n"
+               "    import native_counter\n"
+               "    assert native_counter.bump() == 1\n"
+               "    del sys.modules['native_counter'], native_counter\n");
+         }));
        }},
       {"Map",
        [](const Submitter& worker) {
