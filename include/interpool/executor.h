@@ -85,6 +85,16 @@ struct ExecutorOptions {
   /// sleeps. A wake-up costs tens of microseconds, so this is what makes a busy round trip fast.
   /// One worker thread at a time does it. At most a second; 0: sleep at once.
   std::chrono::microseconds spin{50};
+  /// How much stack each worker thread has, in bytes, rounded up to whole pages; at least 256 KiB. 0: the
+  /// system's default, 8 MiB mostly. Python 3.14 and later raise RecursionError as far down as the stack
+  /// allows. Older ones count calls, as many as fit into 8 MiB: with less, recursion in C code can end the
+  /// process. The main lane has the system's default, attached threads have their own.
+  std::size_t stack_size = 0;
+  /// Which CPUs the worker threads run on: worker k on those of the list k mod size, pinned workers first,
+  /// pooled ones after them. {{0}, {1}, {2, 3}}, say. Threads that Python code starts there run on the same.
+  /// Empty: wherever the thread that makes the executor may run. The main lane and attached threads
+  /// are left as they are.
+  std::vector<std::vector<int>> cpu_affinity = {};
   /// Bounds the destructor; see SubinterpreterExecutor::stop.
   std::chrono::milliseconds stop_timeout = std::chrono::seconds(30);
 };

@@ -11,6 +11,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
+#include <thread>
 #include <utility>
 
 namespace interpool::detail {
@@ -28,6 +30,35 @@ Clock::time_point deadline_of(const CallOptions& options) {
 Failure refuse(TaskBase& task, Failure failure) noexcept {
   task.drop_unqueued();
   return failure;
+}
+
+/// CPython needs more than the system does: to create an interpreter, and to import a module within a module.
+constexpr std::size_t kSmallestStack = std::size_t{256} << 10U;
+
+void check_thread_options(ExecutorOptions& options) {
+  if (options.stack_size != 0) {
+    const std::size_t smallest = std::max(kSmallestStack, smallest_stack());
+    if (options.stack_size < smallest) {
+      throw UsageError(fmt::format("stack_size: {} bytes are too few for Python; give {} or more, or 0",
+                                   options.stack_size, smallest));
+    }
+    options.stack_size = in_whole_pages(options.stack_size);
+  }
+  std::set<int> good;
+  for (std::size_t i = 0; i < options.cpu_affinity.size(); ++i) {
+    if (options.cpu_affinity[i].empty()) {
+      throw UsageError(
+          fmt::format("cpu_affinity[{}] is empty: the workers that it is for could run nowhere", i));
+    }
+    for (const int cpu : options.cpu_affinity[i]) {
+      if (good.contains(cpu)) continue;
+      if (!can_run_on(cpu)) {
+        throw UsageError(
+            fmt::format("cpu_affinity[{}]: there is no CPU {}, or this process may not run on it", i, cpu));
+      }
+      good.insert(cpu);
+    }
+  }
 }
 
 }  // namespace
@@ -66,6 +97,7 @@ ExecutorOptions ExecutorCore::check_options(ExecutorOptions options) {
   if (options.stop_timeout < std::chrono::milliseconds::zero()) {
     throw UsageError(fmt::format("stop_timeout: {} ms is negative", options.stop_timeout.count()));
   }
+  check_thread_options(options);
   for (const std::string& module : options.preload) {
     check_module_name("preload", module);
   }
@@ -128,7 +160,10 @@ void ExecutorCore::start() {
   if (stop_.begun()) throw RuntimeStateError("the Runtime ended while the executor was made");
   try {
     for (const auto& worker : workers_) {
-      threads_.emplace_back([core = shared_from_this(), worker] {
+      ThreadOptions how{.stack_size = options_.stack_size};
+      if (!options_.cpu_affinity.empty())
+        how.cpus = options_.cpu_affinity[threads_.size() % options_.cpu_affinity.size()];
+      threads_.emplace_back(how, [core = shared_from_this(), worker] {
         name_this_thread(fmt::format("{}-{}{}", core->options_.name.substr(0, 9),
                                      worker->lane() == Lane::kPinned ? 'p' : 't', worker->index()));
         worker->run();
@@ -143,7 +178,7 @@ void ExecutorCore::start() {
   } catch (const std::system_error& error) {
     // The threads that did start hold no interpreter yet.
     for (const auto& worker : workers_) worker->stop();
-    for (std::thread& thread : threads_) thread.detach();
+    for (Thread& thread : threads_) thread.detach();
     threads_.clear();
     throw WorkerError(fmt::format("only {} of {} worker threads could be started: {}", workers_running_,
                                   workers_.size(), error.what()));
@@ -461,7 +496,7 @@ std::size_t ExecutorCore::end_workers(Clock::time_point deadline) {
   end_deadline_.store(deadline.time_since_epoch().count(),
                       std::memory_order_release);  // release, and before stop(): for the workers
   for (const auto& worker : workers_) worker->stop();
-  std::vector<std::thread> threads;
+  std::vector<Thread> threads;
   bool all_ended = false;
   const WorkerThread* self = WorkerThread::current();
   const std::size_t ourselves = self != nullptr && owns(*self) ? 1 : 0;  // ends later
@@ -472,9 +507,8 @@ std::size_t ExecutorCore::end_workers(Clock::time_point deadline) {
     all_ended = workers_running_ == 0;
     threads = std::move(threads_);
   }
-  for (std::thread& thread : threads) {
-    if (!thread.joinable()) continue;
-    if (all_ended && thread.get_id() != std::this_thread::get_id()) {
+  for (Thread& thread : threads) {
+    if (all_ended && !thread.is_current()) {
       thread.join();
     } else {
       thread.detach();  // it owns all that it may still touch

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/mutex.h"
+#include "base/thread.h"
 #include "interpool/executor.h"
 #include "runtime/admission.h"
 #include "runtime/callback_gate.h"
@@ -15,7 +16,6 @@
 #include <cstddef>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 namespace interpool::detail {
@@ -180,7 +180,7 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   CondVar changed_;
   std::vector<std::shared_ptr<AttachedWorker>> attached_ INTERPOOL_GUARDED_BY(mutex_);
   std::size_t next_attached_ INTERPOOL_GUARDED_BY(mutex_) = 0;
-  std::vector<std::thread> threads_ INTERPOOL_GUARDED_BY(mutex_);
+  std::vector<Thread> threads_ INTERPOOL_GUARDED_BY(mutex_);
   std::size_t workers_running_ INTERPOOL_GUARDED_BY(mutex_) = 0;
 };
 
