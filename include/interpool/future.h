@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <concepts>
+#include <coroutine>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -16,8 +17,9 @@
 
 namespace interpool {
 
-/// A piece of work handed to an Executor: call it once, or destroy it unrun, which settles the
-/// future behind it with ShutdownError. Move-only.
+/// A piece of work handed to an Executor: call it once, or destroy it unrun, which settles the future behind
+/// it with ShutdownError, or has callback_executor() resume with that error the coroutine behind it.
+/// Move-only.
 class INTERPOOL_API Work {
  public:
   /// For the library: executors get theirs made.
@@ -72,6 +74,9 @@ struct FutureAccess;
 template <class R, class T, class F>
 class ContinuationTask;
 
+template <class T>
+class FutureAwaiter;
+
 /// Throws UsageError: the future was moved from, or its result was taken.
 [[noreturn]] INTERPOOL_API void fail_no_state();
 
@@ -90,6 +95,49 @@ class INTERPOOL_API ContinuationTarget {
   Executor& executor_;
   const std::shared_ptr<ExecutorCore> core_;
 };
+
+/// Waits for a future's task on behalf of a coroutine that is suspended meanwhile, then goes to an executor
+/// as Work that resumes it.
+class INTERPOOL_API ResumeTask final : public TaskState<void>, private Continuation {
+ public:
+  ResumeTask(Executor& executor, std::coroutine_handle<> coroutine)
+      : TaskState(nullptr), target_(executor), coroutine_(coroutine) {}
+
+  /// Once. The coroutine may have gone on, and ended, when it returns.
+  void attach(TaskBase& upstream) noexcept;
+  /// The coroutine is destroyed where it stands: nobody resumes it from now on.
+  void detach() noexcept { (void)begin_settling(kQueued); }
+  /// Whether the executor has dropped the Work; for the coroutine, once it goes on.
+  [[nodiscard]] bool refused() const noexcept { return refused_; }
+
+  Failure run(Worker* worker) noexcept override;
+  void drop_work() noexcept override {}
+  void refuse() noexcept override;
+
+ private:
+  void upstream_settled() noexcept override;
+
+  const ContinuationTarget target_;
+  std::coroutine_handle<> coroutine_;
+  bool refused_ = false;
+};
+
+/// What a settled task has, as a Result; once.
+template <class T>
+Result<T> take_result(TaskState<T>& task) {
+  if (!task.has_value()) return Result<T>(task.failure());
+  if constexpr (std::is_void_v<T>) {
+    return Result<T>();
+  } else {
+    return Result<T>(task.take_value());
+  }
+}
+/// The value of a settled task; throws its error, as its own type. Once.
+template <class T>
+T take_value_or_throw(TaskState<T>& task) {
+  if (!task.has_value()) task.failure()->raise();
+  if constexpr (!std::is_void_v<T>) return task.take_value();
+}
 
 }  // namespace detail
 
@@ -111,7 +159,8 @@ class [[nodiscard]] Future {
   Future(const Future&) = delete;
   Future& operator=(const Future&) = delete;
 
-  /// False for a default-constructed or moved-from future, and after get(), result() or then().
+  /// False for a default-constructed or moved-from future, and after get(), result(), then(), on() or
+  /// co_await.
   [[nodiscard]] bool valid() const noexcept { return static_cast<bool>(task_); }
   /// Whether the result is there.
   [[nodiscard]] bool ready() const { return state().settled(); }
@@ -139,20 +188,14 @@ class [[nodiscard]] Future {
   T get() {
     state().wait();
     const auto task = std::move(task_);
-    if (!task->has_value()) task->failure()->raise();
-    if constexpr (!std::is_void_v<T>) return task->take_value();
+    return detail::take_value_or_throw(*task);
   }
 
   /// Waits as wait() does, then moves the value or the error out, without throwing it. Once.
   Result<T> result() {
     state().wait();
     const auto task = std::move(task_);
-    if (!task->has_value()) return Result<T>(task->failure());
-    if constexpr (std::is_void_v<T>) {
-      return Result<T>();
-    } else {
-      return Result<T>(task->take_value());
-    }
+    return detail::take_result(*task);
   }
 
   /// Settles the task with CancelledError if it has not started; its callable and arguments are
@@ -181,6 +224,27 @@ class [[nodiscard]] Future {
   auto then(F next) {
     return then(callback_executor(), std::move(next));
   }
+
+  /// In a coroutine, `T value = co_await future.on(executor);` suspends it until this future settles, and has
+  /// `executor` resume it, as it runs what is given to then(): never under a GIL, and never inside this call,
+  /// also when the result is there already. Then moves the value out or throws the task's error. Takes this
+  /// future's place; what on() returns is for co_await alone, once.
+  ///
+  /// If `executor` drops the Work, callback_executor() resumes the coroutine, with ShutdownError. (Were there
+  /// no memory left for that, the thread that dropped it would.) What escapes from the coroutine when it is
+  /// resumed ends the process.
+  ///
+  /// A coroutine may be destroyed where it is suspended, on a thread on which nothing resumes it meanwhile:
+  /// on that of an executor with just one, say. The result is dropped then. Any other destruction races with
+  /// its resumption.
+  ///
+  /// A Worker& that a task was given is of no use after a co_await in it, as the task has returned by then.
+  auto on(Executor& executor) {
+    state();
+    return detail::FutureAwaiter<T>(executor, std::move(task_));
+  }
+  /// The same on callback_executor(): `T value = co_await pool.call<T>(…);`
+  auto operator co_await() { return on(callback_executor()); }
 
  private:
   friend struct detail::FutureAccess<T>;
@@ -252,17 +316,51 @@ class ContinuationTask final : public TaskState<R>, private Continuation {
   }
   Result<T> upstream_result() {
     const auto upstream = std::move(upstream_);
-    if (!upstream->has_value()) return Result<T>(upstream->failure());
-    if constexpr (std::is_void_v<T>) {
-      return Result<T>();
-    } else {
-      return Result<T>(upstream->take_value());
-    }
+    return take_result(*upstream);
   }
 
   const ContinuationTarget target_;
   TaskRef<TaskState<T>> upstream_;
   std::optional<F> next_;
+};
+
+/// Lives in the coroutine while that is suspended. What others hold then is the ResumeTask.
+template <class T>
+class [[nodiscard]] FutureAwaiter {
+ public:
+  FutureAwaiter(Executor& executor, TaskRef<TaskState<T>> task) noexcept
+      : executor_(executor), task_(std::move(task)) {}
+  FutureAwaiter(const FutureAwaiter&) = delete;
+  FutureAwaiter& operator=(const FutureAwaiter&) = delete;
+  ~FutureAwaiter() {
+    if (resume_) resume_->detach();
+  }
+
+  bool await_ready() const {
+    if (!task_) fail_no_state();
+    return false;
+  }
+  void await_suspend(std::coroutine_handle<> coroutine) {
+    resume_.reset(new ResumeTask(executor_, coroutine));
+    // References of our own: the coroutine may go on, and this be gone, inside the call.
+    const auto resume = TaskRef<ResumeTask>::share(*resume_);
+    const auto task = TaskRef<TaskState<T>>::share(*task_);
+    resume->attach(*task);
+  }
+  T await_resume() {
+    const auto resume = std::move(resume_);
+    const auto task = std::move(task_);
+    if (resume->refused()) {
+      throw ShutdownError("the executor that was to resume the coroutine did not run it",
+                          {.task = task->name()});
+    }
+    return take_value_or_throw(*task);
+  }
+
+ private:
+  Executor& executor_;
+  TaskRef<TaskState<T>> task_;
+  TaskRef<ResumeTask> resume_;
 };
 
 }  // namespace detail

@@ -120,6 +120,13 @@ void TaskBase::settle_failure(Failure failure) noexcept {
   announce(state);
 }
 
+void TaskBase::refuse() noexcept {
+  if (!begin_settling(kQueued)) return;
+  drop_work();
+  settle_failure(std::make_shared<const ShutdownError>("the executor given to then() did not run it",
+                                                       ErrorContext{.task = name()}));
+}
+
 void TaskBase::announce(std::uint32_t state) noexcept {
   if ((state & kWaiter) != 0) futex_wake_all(&state_);
   if ((state & kContinuation) != 0) continuation_->upstream_settled();
@@ -147,6 +154,30 @@ Failure current_failure(const ErrorContext& context) noexcept {
 void fail_no_state() {
   throw UsageError(
       "this Future has no task: it was moved from, or its result was taken, or then() was called on it");
+}
+
+void ResumeTask::attach(TaskBase& upstream) noexcept {
+  add_ref();  // held by the upstream, handed on in upstream_settled()
+  upstream.set_continuation(*this);
+}
+
+void ResumeTask::upstream_settled() noexcept { target_.dispatch(Work(TaskRef<TaskBase>(this))); }
+
+Failure ResumeTask::run(Worker* /*worker*/) noexcept {
+  std::exchange(coroutine_, nullptr).resume();
+  new (storage()) Unit();
+  return nullptr;
+}
+
+void ResumeTask::refuse() noexcept {
+  Work again(TaskRef<TaskBase>::share(*this));
+  if (refused_) {
+    // Not even the callback thread takes it, for want of memory.
+    again();
+    return;
+  }
+  refused_ = true;  // read by the coroutine, which the callback thread's mutex hands it to
+  ContinuationTarget(callback_executor()).dispatch(std::move(again));
 }
 
 void ContinuationTarget::dispatch(Work work) const noexcept {
@@ -190,11 +221,7 @@ void Work::operator()() noexcept {
 }
 
 void Work::refuse() noexcept {
-  const auto task = std::move(task_);
-  if (!task || !task->begin_settling(detail::TaskBase::kQueued)) return;
-  task->drop_work();
-  task->settle_failure(std::make_shared<const ShutdownError>("the executor given to then() did not run it",
-                                                             ErrorContext{.task = task->name()}));
+  if (const auto task = std::move(task_)) task->refuse();
 }
 
 }  // namespace interpool

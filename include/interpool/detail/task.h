@@ -139,6 +139,8 @@ class INTERPOOL_API TaskBase {
   }
   /// Publishes a failure after begin_settling().
   void settle_failure(Failure failure) noexcept;
+  /// The executor that was to run it, as Work, has dropped it.
+  virtual void refuse() noexcept;
 
   [[nodiscard]] const std::string& name() const noexcept;
   [[nodiscard]] TaskDetails* details() noexcept { return details_.get(); }
