@@ -263,6 +263,11 @@ namespace detail {
 template <class T>
 struct FutureAccess {
   static Future<T> make(TaskRef<TaskState<T>> task) noexcept { return Future<T>(std::move(task)); }
+  /// Leaves the future without a task. Throws UsageError where it had none.
+  static TaskRef<TaskState<T>> take(Future<T>& future) {
+    future.state();
+    return std::move(future.task_);
+  }
 };
 
 template <class R, class Task, class... Args>

@@ -3,6 +3,7 @@
 #include "base/futex.h"
 #include "base/out_of_memory.h"
 #include "interpool/future.h"
+#include "interpool/when.h"
 #include "interpool/worker.h"
 #include "python/thread_state.h"
 #include "runtime/executor_core.h"
@@ -154,6 +155,10 @@ Failure current_failure(const ErrorContext& context) noexcept {
 void fail_no_state() {
   throw UsageError(
       "this Future has no task: it was moved from, or its result was taken, or then() was called on it");
+}
+
+void fail_nothing_to_wait_for() {
+  throw UsageError("when_any() of no futures: there is nothing to wait for");
 }
 
 void ResumeTask::attach(TaskBase& upstream) noexcept {
