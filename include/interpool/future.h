@@ -7,6 +7,7 @@
 #include <interpool/error.h>
 #include <interpool/result.h>
 
+#include <atomic>
 #include <chrono>
 #include <concepts>
 #include <coroutine>
@@ -88,12 +89,26 @@ class INTERPOOL_API ContinuationTarget {
   /// Hands the work over, releasing a GIL that the calling thread holds meanwhile. The work may have run,
   /// and this be gone, when it returns.
   void dispatch(Work work) const noexcept;
-  /// The worker that takes all work there, if there is just one.
-  [[nodiscard]] const WorkerThread* only_worker() const noexcept;
+  /// Whether only workers that are stuck take work there.
+  [[nodiscard]] bool stuck(const WaitCheck& check) const noexcept;
 
  private:
   Executor& executor_;
   const std::shared_ptr<ExecutorCore> core_;
+};
+
+/// The task that another one waits for, for whoever looks into that on another thread.
+class INTERPOOL_API UpstreamLink {
+ public:
+  /// Before anybody can look. relaxed: the task is published later.
+  void set(const TaskBase& task) noexcept { task_.store(&task, std::memory_order_relaxed); }
+  /// Nobody looks at the task any more when it returns.
+  void clear() noexcept;
+  /// Whether the task is there, and stuck.
+  [[nodiscard]] bool stuck(const WaitCheck& check) const noexcept;
+
+ private:
+  std::atomic<const TaskBase*> task_ = nullptr;
 };
 
 /// Waits for a future's task on behalf of a coroutine that is suspended meanwhile, then goes to an executor
@@ -146,8 +161,7 @@ T take_value_or_throw(TaskState<T>& task) {
 ///
 /// Thread safety: one thread at a time uses a Future; it may be another one than made it, and the
 /// executor and even the Runtime may be gone. Waiting inside a task is allowed and releases that
-/// worker's GIL; waiting for a task that only the waiting worker could run throws DeadlockError.
-/// Other circles of waiting are not recognised; see wait().
+/// worker's GIL; a wait there that closes a circle throws DeadlockError; see wait().
 /// Destroying a Future neither waits nor cancels: the task runs, and its result is dropped.
 template <class T>
 class [[nodiscard]] Future {
@@ -168,10 +182,16 @@ class [[nodiscard]] Future {
   /// Blocks until the task settles: it has run, its deadline has passed before it started, it was cancelled,
   /// or its executor has ended. Any GIL that the caller holds is released meanwhile.
   ///
-  /// Inside a task it throws DeadlockError if only this worker could run the other task. Not recognised yet:
-  /// two workers that wait for each other's tasks, and all workers of a pool that wait for tasks queued
-  /// behind them (a nested fork and join). They wait for ever, unless a deadline or the end of the executor
-  /// settles what they wait for. Use then() there, which does not wait, or wait_for().
+  /// Inside a task it throws DeadlockError rather than wait for ever: if no worker could bring the other task
+  /// on but this one and those that wait, in the end, for this one. So it is where workers wait for each
+  /// other's tasks, and where all workers of a pool wait for tasks that are queued behind them (a nested fork
+  /// and join): the last one to wait gets the error, and the others go on once its task has ended. Nothing
+  /// else changes; the other task stays what it is. It is looked for before the thread goes to sleep.
+  ///
+  /// Only what is certain is an error. These count as able to end a wait: threads that are not workers,
+  /// callback_executor() among them, whatever they wait for; a deadline of the task; workers that wait for a
+  /// time, for room in a queue, or for an executor to drain or stop. A circle through one of them is not
+  /// recognised. That somebody outside will cancel the task, or end its executor, is not counted on.
   void wait() const { state().wait(); }
   /// The same for a time; false when the result is still not there then. Never throws DeadlockError.
   template <class Rep, class Period>
@@ -292,7 +312,7 @@ class ContinuationTask final : public TaskState<R>, private Continuation {
     this->add_ref();  // held by the upstream, handed on in upstream_settled()
     // A reference of our own: the upstream may settle, and the work run, inside the call.
     const auto upstream = TaskRef<TaskState<T>>::share(*upstream_);
-    this->depends_on(*upstream);
+    link_.set(*upstream);
     upstream->set_continuation(*this);
   }
 
@@ -313,11 +333,11 @@ class ContinuationTask final : public TaskState<R>, private Continuation {
 
  private:
   void upstream_settled() noexcept override {
-    this->depends_on_anyone();
+    link_.clear();  // the reference to it may be dropped from now on
     target_.dispatch(Work(TaskRef<TaskBase>(static_cast<TaskBase*>(this))));
   }
-  [[nodiscard]] bool needs(const WorkerThread& worker) const noexcept override {
-    return TaskBase::needs(worker) || target_.only_worker() == &worker;
+  [[nodiscard]] bool needs_stuck(const WaitCheck& check) const noexcept override {
+    return link_.stuck(check) || target_.stuck(check);
   }
   Result<T> upstream_result() {
     const auto upstream = std::move(upstream_);
@@ -326,6 +346,7 @@ class ContinuationTask final : public TaskState<R>, private Continuation {
 
   const ContinuationTarget target_;
   TaskRef<TaskState<T>> upstream_;
+  UpstreamLink link_;
   std::optional<F> next_;
 };
 

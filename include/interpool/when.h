@@ -55,6 +55,9 @@ class WhenAllTask final : public JoinTask<std::tuple<Result<Ts>...>> {
   void cancel_parts() noexcept override {
     std::apply([](auto&... parts) { (parts->cancel(), ...); }, parts_);
   }
+  [[nodiscard]] bool needs_stuck(const WaitCheck& check) const noexcept override {
+    return std::apply([&](const auto&... parts) { return (parts->stuck(check) || ...); }, parts_);
+  }
 
   std::tuple<typename Base::template Part<Ts>...> parts_;
 };
@@ -102,6 +105,10 @@ class WhenAllOfTask final : public WhenTask<std::vector<Result<T>>, T> {
   }
 
  private:
+  [[nodiscard]] bool needs_stuck(const WaitCheck& check) const noexcept override {
+    return this->any_stuck(this->parts_, check);
+  }
+
   std::vector<Result<T>> results_;
 };
 
@@ -129,6 +136,10 @@ class WhenAnyTask final : public WhenTask<First<T>, T> {
     Failure failure = run(nullptr);
     if (rest_ == Rest::kCancel) this->cancel_parts();
     this->settle_run(std::move(failure));
+  }
+
+  [[nodiscard]] bool needs_stuck(const WaitCheck& check) const noexcept override {
+    return this->all_stuck(this->parts_, check);
   }
 
   const Rest rest_;

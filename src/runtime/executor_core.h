@@ -4,6 +4,7 @@
 #include "base/mutex.h"
 #include "interpool/executor.h"
 #include "runtime/admission.h"
+#include "runtime/blocked_workers.h"
 #include "runtime/journal.h"
 #include "runtime/stop_once.h"
 #include "runtime/task_queue.h"
@@ -118,8 +119,11 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   /// Whether the calling thread is a worker of this executor, or runs a task of it on the main lane, and so
   /// cannot wait for the executor.
   [[nodiscard]] bool in_own_task() const noexcept;
-  /// The worker that alone takes unaddressed tasks, or null.
-  [[nodiscard]] const WorkerThread* only_worker() const noexcept { return shared_->only_worker(); }
+  /// Whether a continuation that is for its workers could not run, since all of them are stuck. Once it is
+  /// closed it refuses continuations, for which it needs no worker.
+  [[nodiscard]] bool stuck(const WaitCheck& check) const noexcept {
+    return !admission_.closed() && check.all_stuck(shared_.get());
+  }
 
   [[nodiscard]] TaskCounts counts() const noexcept INTERPOOL_EXCLUDES(mutex_);
   /// How many of its interpreters exist.

@@ -6,6 +6,7 @@
 #include "interpool/when.h"
 #include "interpool/worker.h"
 #include "python/thread_state.h"
+#include "runtime/blocked_workers.h"
 #include "runtime/executor_core.h"
 #include "runtime/fork_guard.h"
 #include "runtime/worker_thread.h"
@@ -53,17 +54,42 @@ bool TaskBase::ready() const noexcept {
 
 void TaskBase::wait() {
   if (ready()) return;
-  const WorkerThread* worker = WorkerThread::current();
-  if (worker != nullptr && needs(*worker)) {
+  /// In the list of those that wait without an end.
+  class Blocked {
+   public:
+    Blocked() = default;
+    Blocked(const Blocked&) = delete;
+    Blocked& operator=(const Blocked&) = delete;
+    ~Blocked() {
+      if (added_) BlockedWorkers::all().remove(worker_);
+    }
+    /// False: nobody else could end the wait.
+    bool add(WorkerThread& worker, const TaskBase& task) {
+      worker_ = worker.blocked_by(task);
+      added_ = BlockedWorkers::all().add(worker_);
+      return added_;
+    }
+
+   private:
+    BlockedWorker worker_;
+    bool added_ = false;
+  } blocked;
+  wait_until(Clock::time_point::max(), [&] {
+    WorkerThread* worker = WorkerThread::current();
+    if (worker == nullptr || blocked.add(*worker, *this)) return;
     throw DeadlockError(
-        "a task waits for another that only its own worker can run; use then(), or wait elsewhere",
+        "the wait would never end: no worker could bring on the task that is waited for but this one, and "
+        "those that wait for this one; use then(), or wait elsewhere",
         {.task = name()});
-  }
-  wait_until(Clock::time_point::max());
+  });
 }
 
 bool TaskBase::wait_until(Clock::time_point deadline) {
-  if (ready()) return true;
+  return ready() || wait_until(deadline, [] {});
+}
+
+template <class BeforeSleep>
+bool TaskBase::wait_until(Clock::time_point deadline, BeforeSleep before_sleep) {
   require_not_forked();
   const python::GilRelease no_gil;
   const std::chrono::nanoseconds whole_spin(spin_nanoseconds_);
@@ -75,6 +101,7 @@ bool TaskBase::wait_until(Clock::time_point deadline) {
   // Not with a deadline so near that it could pass meanwhile.
   if (spin == whole_spin && spin > std::chrono::nanoseconds::zero()) look_away();
   if (spin_until([this] { return settled(); }, spin)) return true;
+  before_sleep();
   for (;;) {
     // acquire: it may have settled by now.
     const std::uint32_t state = state_.fetch_or(kWaiter, std::memory_order_acquire) | kWaiter;
@@ -102,6 +129,19 @@ void TaskBase::set_continuation(Continuation& next) noexcept {
   // release: the pointer is read by whoever settles. acquire: when it has settled, we act on that.
   const std::uint32_t state = state_.fetch_or(kContinuation, std::memory_order_acq_rel);
   if (phase(state) >= kValue) next.upstream_settled();
+}
+
+bool TaskBase::stuck(const WaitCheck& check) const noexcept {
+  // acquire: the queue has not gone, nor the parts, if the task had not settled after that.
+  if (phase(state_.load(std::memory_order_acquire)) >= kSettling) return false;
+  return check.nested([&] { return needs_stuck(check); });
+}
+
+bool TaskBase::needs_stuck(const WaitCheck& check) const noexcept {
+  if (running()) return check.runs_stuck(*this);
+  // A deadline settles it in the queue.
+  const bool has_deadline = details_ && details_->deadline != Clock::time_point::max();
+  return queue_ != nullptr && !has_deadline && check.all_stuck(queue_);
 }
 
 bool TaskBase::settle_run_failure(Failure&& failure) noexcept {
@@ -197,8 +237,18 @@ void ContinuationTarget::dispatch(Work work) const noexcept {
   }
 }
 
-const WorkerThread* ContinuationTarget::only_worker() const noexcept {
-  return core_ == nullptr ? nullptr : core_->only_worker();
+bool ContinuationTarget::stuck(const WaitCheck& check) const noexcept {
+  return core_ != nullptr && core_->stuck(check);
+}
+
+void UpstreamLink::clear() noexcept {
+  task_.store(nullptr, std::memory_order_seq_cst);  // see BlockedWorkers::let_lookers_finish
+  BlockedWorkers::all().let_lookers_finish();
+}
+
+bool UpstreamLink::stuck(const WaitCheck& check) const noexcept {
+  const TaskBase* task = task_.load(std::memory_order_seq_cst);  // as in clear()
+  return task != nullptr && task->stuck(check);
 }
 
 }  // namespace interpool::detail

@@ -394,6 +394,25 @@ TEST_F(Futures, AWorkerMayWaitForTheContinuationOfWhatItHasRun) {
   EXPECT_EQ(get(waits), 3);
 }
 
+TEST_F(Futures, AWorkerMayWaitForAChainOfWhatItHasRun) {
+  Event go;
+  auto next = pool()
+                  .call<int>("builtins:abs", -3)
+                  .then([&](Result<int> r) {
+                    go.wait();
+                    return r.value();
+                  })
+                  .then([](Result<int> r) { return r.value(); });
+  Event started;
+  auto waits = pool().submit([&] {
+    started.set();
+    return next.get();
+  });
+  started.wait();
+  go.set();
+  EXPECT_EQ(get(waits), 3);
+}
+
 TEST_F(Futures, DropOfAContinuationRunsItStill) {
   Event ran;
   (void)pool().call<int>("builtins:abs", -3).then([&](const Result<int>&) { ran.set(); });

@@ -3,6 +3,7 @@
 
 #include <interpool/detail/task.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <utility>
@@ -47,6 +48,24 @@ class JoinTask : public TaskState<R> {
   explicit JoinTask(std::size_t parts) noexcept : TaskState<R>(nullptr), open_(parts + 1) {}
 
   virtual void cancel_parts() noexcept = 0;
+
+  // For needs_stuck(). Who waits for a join holds it, and it holds its parts.
+  /// Whether one of these tasks is stuck: so is who waits for all.
+  template <class Parts>
+  static bool any_stuck(const Parts& parts, const WaitCheck& check) noexcept {
+    return std::ranges::any_of(parts, [&](const auto& part) { return part->stuck(check); });
+  }
+  /// Whether those are that have not settled, of which there are some: so is who waits for any of them.
+  template <class Parts>
+  static bool all_stuck(const Parts& parts, const WaitCheck& check) noexcept {
+    bool waits = false;
+    for (const auto& part : parts) {
+      if (part->settled()) continue;
+      if (!part->stuck(check)) return false;
+      waits = true;
+    }
+    return waits;
+  }
   /// On the thread that has settled the part.
   virtual void part_settled(TaskBase& /*part*/) noexcept { part_done(); }
 

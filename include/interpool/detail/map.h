@@ -67,7 +67,6 @@ class MapTask final : public JoinTask<std::vector<R>> {
         auto task = TaskRef<TaskBase>::share(*part);
         part.attach(*this);
         submit(std::move(task));
-        this->depends_on(*part);  // all go the same way
       }
     } catch (...) {
       // First of all, so that the parts that settle now do not settle the map.
@@ -108,6 +107,9 @@ class MapTask final : public JoinTask<std::vector<R>> {
 
   void cancel_parts() noexcept override {
     for (Part& part : parts_) part->cancel();
+  }
+  [[nodiscard]] bool needs_stuck(const WaitCheck& check) const noexcept override {
+    return on_error_ == Rest::kRun ? this->any_stuck(parts_, check) : this->all_stuck(parts_, check);
   }
   /// Those from `first` on will not be submitted.
   void drop_from(std::size_t first) noexcept {
