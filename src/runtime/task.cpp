@@ -33,6 +33,27 @@ void look_away() noexcept {
   for (unsigned i = 0; i < pauses; ++i) spin_pause();
 }
 
+/// Keeps a worker among those that wait without an end.
+class ListedAsBlocked {
+ public:
+  ListedAsBlocked() = default;
+  ListedAsBlocked(const ListedAsBlocked&) = delete;
+  ListedAsBlocked& operator=(const ListedAsBlocked&) = delete;
+  ~ListedAsBlocked() {
+    if (listed_) BlockedWorkers::all().remove(worker_);
+  }
+  /// False: nobody else could end its wait for the task.
+  bool add(WorkerThread& worker, const TaskBase& task) {
+    worker_ = worker.blocked_by(task);
+    listed_ = BlockedWorkers::all().add(worker_);
+    return listed_;
+  }
+
+ private:
+  BlockedWorker worker_;
+  bool listed_ = false;
+};
+
 }  // namespace
 
 TaskBase::~TaskBase() = default;
@@ -54,29 +75,10 @@ bool TaskBase::ready() const noexcept {
 
 void TaskBase::wait() {
   if (ready()) return;
-  /// In the list of those that wait without an end.
-  class Blocked {
-   public:
-    Blocked() = default;
-    Blocked(const Blocked&) = delete;
-    Blocked& operator=(const Blocked&) = delete;
-    ~Blocked() {
-      if (added_) BlockedWorkers::all().remove(worker_);
-    }
-    /// False: nobody else could end the wait.
-    bool add(WorkerThread& worker, const TaskBase& task) {
-      worker_ = worker.blocked_by(task);
-      added_ = BlockedWorkers::all().add(worker_);
-      return added_;
-    }
-
-   private:
-    BlockedWorker worker_;
-    bool added_ = false;
-  } blocked;
+  ListedAsBlocked listed;
   wait_until(Clock::time_point::max(), [&] {
     WorkerThread* worker = WorkerThread::current();
-    if (worker == nullptr || blocked.add(*worker, *this)) return;
+    if (worker == nullptr || listed.add(*worker, *this)) return;
     throw DeadlockError(
         "the wait would never end: no worker could bring on the task that is waited for but this one, and "
         "those that wait for this one; use then(), or wait elsewhere",

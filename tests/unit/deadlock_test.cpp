@@ -140,6 +140,7 @@ TEST_F(WithPinnedWorkers, ThoseThatWaitForRunningTasksOfEachOther) {
   // Each has the future of the other's task. The third worker has nothing to do with it.
   std::array<Future<void>, 2> futures;
   std::array<std::atomic<bool>, 2> deadlocked{};
+  std::array<Event, 2> done;
   Event given;
   Meeting meeting(2);
   const auto task = [&](std::size_t i) {
@@ -150,11 +151,12 @@ TEST_F(WithPinnedWorkers, ThoseThatWaitForRunningTasksOfEachOther) {
     } catch (const DeadlockError&) {
       deadlocked.at(i) = true;
     }
+    done.at(i).set();
   };
   futures[0] = wide.submit([&] { task(0); });
   futures[1] = wide.submit([&] { task(1); });
   given.set();
-  wait_until([&] { return wide.in_flight() == 0; });
+  for (const Event& end : done) end.wait();
   EXPECT_NE(deadlocked[0], deadlocked[1]);
 }
 
