@@ -11,6 +11,7 @@
 #include <interpool/detail/task.h>
 #include <interpool/future.h>
 #include <interpool/object.h>
+#include <interpool/rest.h>
 #include <interpool/result.h>
 #include <interpool/runtime.h>
 #include <interpool/worker.h>
@@ -97,6 +98,14 @@ struct ExecutorOptions {
   std::vector<std::vector<int>> cpu_affinity = {};
   /// Bounds the destructor; see SubinterpreterExecutor::stop.
   std::chrono::milliseconds stop_timeout = std::chrono::seconds(30);
+};
+
+/// Options of Submitter::map.
+struct MapOptions {
+  /// What an item that fails means for the others. With Rest::kRun all of them run to their end, and the
+  /// future then has the error of the first item, in their order, that failed. With Rest::kCancel the
+  /// first error in time settles the future at once, and items that have not started never do.
+  Rest on_error = Rest::kRun;
 };
 
 /// What became of the tasks an executor accepted, which includes continuations that it was to run.
@@ -276,10 +285,10 @@ class INTERPOOL_API Submitter {
   }
 
   /// Calls the function once for each item, in parallel; the future has the results in the items'
-  /// order, or the error of the first item, in that order, that failed. Each item is a task.
-  /// Cancelling the future cancels the items that have not started.
+  /// order, or one error; which, MapOptions::on_error says. Each item is a task. Cancelling the future
+  /// cancels the items that have not started.
   template <class R, std::ranges::input_range Range>
-  Future<std::vector<R>> map(std::string_view function, Range&& items) const {
+  Future<std::vector<R>> map(std::string_view function, Range&& items, MapOptions options = {}) const {
     static_assert(!std::is_void_v<R>,
                   "interpool: map collects results; use call<void> for a function without one");
     using Item = detail::Stored<std::ranges::range_value_t<Range>>;
@@ -293,7 +302,7 @@ class INTERPOOL_API Submitter {
         return new detail::PythonCallTask<R, Item>(core_.get(), entry, std::forward<decltype(item)>(item));
       });
     }
-    auto map = detail::TaskRef<detail::MapTask<R>>(new detail::MapTask<R>(tasks));
+    auto map = detail::TaskRef<detail::MapTask<R>>(new detail::MapTask<R>(tasks, options.on_error));
     auto future = detail::FutureAccess<std::vector<R>>::make(
         detail::TaskRef<detail::TaskState<std::vector<R>>>::share(*map));
     map->start([&](detail::TaskRef<detail::TaskBase> task) {

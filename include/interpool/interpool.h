@@ -11,8 +11,10 @@
 #include <interpool/future.h>
 #include <interpool/log.h>
 #include <interpool/object.h>
+#include <interpool/rest.h>
 #include <interpool/result.h>
 #include <interpool/runtime.h>
 #include <interpool/value.h>
 #include <interpool/version.h>
+#include <interpool/when.h>
 #include <interpool/worker.h>

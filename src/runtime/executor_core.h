@@ -5,6 +5,7 @@
 #include "base/thread.h"
 #include "interpool/executor.h"
 #include "runtime/admission.h"
+#include "runtime/blocked_workers.h"
 #include "runtime/callback_gate.h"
 #include "runtime/journal.h"
 #include "runtime/stop_once.h"
@@ -123,8 +124,11 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   [[nodiscard]] bool inside() const noexcept {
     return in_own_task() || callback_gate_->entered_by_this_thread();
   }
-  /// The worker that alone takes unaddressed tasks, or null.
-  [[nodiscard]] const WorkerThread* only_worker() const noexcept { return shared_->only_worker(); }
+  /// Whether a continuation that is for its workers could not run, since all of them are stuck. Once it is
+  /// closed it refuses continuations, for which it needs no worker.
+  [[nodiscard]] bool stuck(const WaitCheck& check) const noexcept {
+    return !admission_.closed() && check.all_stuck(shared_.get());
+  }
 
   [[nodiscard]] TaskCounts counts() const noexcept INTERPOOL_EXCLUDES(mutex_);
   /// How many of its interpreters exist.

@@ -3,8 +3,10 @@
 #include "base/futex.h"
 #include "base/out_of_memory.h"
 #include "interpool/future.h"
+#include "interpool/when.h"
 #include "interpool/worker.h"
 #include "python/thread_state.h"
+#include "runtime/blocked_workers.h"
 #include "runtime/executor_core.h"
 #include "runtime/fork_guard.h"
 #include "runtime/worker_thread.h"
@@ -31,6 +33,27 @@ void look_away() noexcept {
   for (unsigned i = 0; i < pauses; ++i) spin_pause();
 }
 
+/// Keeps a worker among those that wait without an end.
+class ListedAsBlocked {
+ public:
+  ListedAsBlocked() = default;
+  ListedAsBlocked(const ListedAsBlocked&) = delete;
+  ListedAsBlocked& operator=(const ListedAsBlocked&) = delete;
+  ~ListedAsBlocked() {
+    if (listed_) BlockedWorkers::all().remove(worker_);
+  }
+  /// False: nobody else could end its wait for the task.
+  bool add(WorkerThread& worker, const TaskBase& task) {
+    worker_ = worker.blocked_by(task);
+    listed_ = BlockedWorkers::all().add(worker_);
+    return listed_;
+  }
+
+ private:
+  BlockedWorker worker_;
+  bool listed_ = false;
+};
+
 }  // namespace
 
 TaskBase::~TaskBase() = default;
@@ -52,17 +75,23 @@ bool TaskBase::ready() const noexcept {
 
 void TaskBase::wait() {
   if (ready()) return;
-  const WorkerThread* worker = WorkerThread::current();
-  if (worker != nullptr && needs(*worker)) {
+  ListedAsBlocked listed;
+  wait_until(Clock::time_point::max(), [&] {
+    WorkerThread* worker = WorkerThread::current();
+    if (worker == nullptr || listed.add(*worker, *this)) return;
     throw DeadlockError(
-        "a task waits for another that only its own worker can run; use then(), or wait elsewhere",
+        "the wait would never end: no worker could bring on the task that is waited for but this one, and "
+        "those that wait for this one; use then(), or wait elsewhere",
         {.task = name()});
-  }
-  wait_until(Clock::time_point::max());
+  });
 }
 
 bool TaskBase::wait_until(Clock::time_point deadline) {
-  if (ready()) return true;
+  return ready() || wait_until(deadline, [] {});
+}
+
+template <class BeforeSleep>
+bool TaskBase::wait_until(Clock::time_point deadline, BeforeSleep before_sleep) {
   require_not_forked();
   const python::GilRelease no_gil;
   const std::chrono::nanoseconds whole_spin(spin_nanoseconds_);
@@ -74,6 +103,7 @@ bool TaskBase::wait_until(Clock::time_point deadline) {
   // Not with a deadline so near that it could pass meanwhile.
   if (spin == whole_spin && spin > std::chrono::nanoseconds::zero()) look_away();
   if (spin_until([this] { return settled(); }, spin)) return true;
+  before_sleep();
   for (;;) {
     // acquire: it may have settled by now.
     const std::uint32_t state = state_.fetch_or(kWaiter, std::memory_order_acquire) | kWaiter;
@@ -103,6 +133,19 @@ void TaskBase::set_continuation(Continuation& next) noexcept {
   if (phase(state) >= kValue) next.upstream_settled();
 }
 
+bool TaskBase::stuck(const WaitCheck& check) const noexcept {
+  // acquire: the queue has not gone, nor the parts, if the task had not settled after that.
+  if (phase(state_.load(std::memory_order_acquire)) >= kSettling) return false;
+  return check.nested([&] { return needs_stuck(check); });
+}
+
+bool TaskBase::needs_stuck(const WaitCheck& check) const noexcept {
+  if (running()) return check.runs_stuck(*this);
+  // A deadline settles it in the queue.
+  const bool has_deadline = details_ && details_->deadline != Clock::time_point::max();
+  return queue_ != nullptr && !has_deadline && check.all_stuck(queue_);
+}
+
 bool TaskBase::settle_run_failure(Failure&& failure) noexcept {
   if (!begin_settling(kRunning)) return false;
   settle_failure(std::move(failure));
@@ -118,6 +161,13 @@ void TaskBase::settle_failure(Failure failure) noexcept {
                                        std::memory_order_relaxed)) {
   }
   announce(state);
+}
+
+void TaskBase::refuse() noexcept {
+  if (!begin_settling(kQueued)) return;
+  drop_work();
+  settle_failure(std::make_shared<const ShutdownError>("the executor given to then() did not run it",
+                                                       ErrorContext{.task = name()}));
 }
 
 void TaskBase::announce(std::uint32_t state) noexcept {
@@ -149,6 +199,34 @@ void fail_no_state() {
       "this Future has no task: it was moved from, or its result was taken, or then() was called on it");
 }
 
+void fail_nothing_to_wait_for() {
+  throw UsageError("when_any() of no futures: there is nothing to wait for");
+}
+
+void ResumeTask::attach(TaskBase& upstream) noexcept {
+  add_ref();  // held by the upstream, handed on in upstream_settled()
+  upstream.set_continuation(*this);
+}
+
+void ResumeTask::upstream_settled() noexcept { target_.dispatch(Work(TaskRef<TaskBase>(this))); }
+
+Failure ResumeTask::run(Worker* /*worker*/) noexcept {
+  std::exchange(coroutine_, nullptr).resume();
+  new (storage()) Unit();
+  return nullptr;
+}
+
+void ResumeTask::refuse() noexcept {
+  Work again(TaskRef<TaskBase>::share(*this));
+  if (refused_) {
+    // Not even the callback thread takes it, for want of memory.
+    again();
+    return;
+  }
+  refused_ = true;  // read by the coroutine, which the callback thread's mutex hands it to
+  ContinuationTarget(callback_executor()).dispatch(std::move(again));
+}
+
 void ContinuationTarget::dispatch(Work work) const noexcept {
   const python::GilRelease no_gil;
   try {
@@ -161,8 +239,18 @@ void ContinuationTarget::dispatch(Work work) const noexcept {
   }
 }
 
-const WorkerThread* ContinuationTarget::only_worker() const noexcept {
-  return core_ == nullptr ? nullptr : core_->only_worker();
+bool ContinuationTarget::stuck(const WaitCheck& check) const noexcept {
+  return core_ != nullptr && core_->stuck(check);
+}
+
+void UpstreamLink::clear() noexcept {
+  task_.store(nullptr, std::memory_order_seq_cst);  // see BlockedWorkers::let_lookers_finish
+  BlockedWorkers::all().let_lookers_finish();
+}
+
+bool UpstreamLink::stuck(const WaitCheck& check) const noexcept {
+  const TaskBase* task = task_.load(std::memory_order_seq_cst);  // as in clear()
+  return task != nullptr && task->stuck(check);
 }
 
 }  // namespace interpool::detail
@@ -190,11 +278,7 @@ void Work::operator()() noexcept {
 }
 
 void Work::refuse() noexcept {
-  const auto task = std::move(task_);
-  if (!task || !task->begin_settling(detail::TaskBase::kQueued)) return;
-  task->drop_work();
-  task->settle_failure(std::make_shared<const ShutdownError>("the executor given to then() did not run it",
-                                                             ErrorContext{.task = task->name()}));
+  if (const auto task = std::move(task_)) task->refuse();
 }
 
 }  // namespace interpool

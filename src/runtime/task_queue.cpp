@@ -68,8 +68,6 @@ TaskQueue::Push TaskQueue::push(TaskBase& task, std::size_t capacity, const Admi
     }
     if (admission.closed()) return Push::kClosed;
     task.queue_ = this;
-    // relaxed: see only_worker_.
-    task.only_worker_.store(only_seated(), std::memory_order_relaxed);
     // Under the mutex: whoever settles the task at its deadline has to take it out of the queue, and
     // waits here until it is in.
     if (task.details_ && task.details_->deadline != Clock::time_point::max()) timekeeper.add(task);

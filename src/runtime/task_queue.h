@@ -15,6 +15,7 @@
 namespace interpool::detail {
 
 class Timekeeper;
+class WorkerThread;
 
 /// Tasks on their way to the workers that may run them.
 ///
@@ -46,7 +47,12 @@ class TaskQueue {
   /// The worker that takes all the tasks, if there is just one; else null.
   [[nodiscard]] const WorkerThread* only_worker() noexcept INTERPOOL_EXCLUDES(inbox_mutex_) {
     const MutexLock lock(inbox_mutex_);
-    return only_seated();
+    return seats_.size() == 1 ? seats_.front().worker : nullptr;
+  }
+  /// How many workers take from it.
+  [[nodiscard]] std::size_t seats() const noexcept INTERPOOL_EXCLUDES(inbox_mutex_) {
+    const MutexLock lock(inbox_mutex_);
+    return seats_.size();
   }
 
   // --- submitters ------------------------------------------------------------------------------
@@ -129,9 +135,6 @@ class TaskQueue {
     RoomWaiter* next = nullptr;
   };
 
-  [[nodiscard]] const WorkerThread* only_seated() const noexcept INTERPOOL_REQUIRES(inbox_mutex_) {
-    return seats_.size() == 1 ? seats_.front().worker : nullptr;
-  }
   static void append(List& list, TaskBase& task) noexcept;
   void unlink(TaskBase& task) noexcept INTERPOOL_REQUIRES(outbox_mutex_, inbox_mutex_);
   /// Wakes whom the waiting tasks need. Returns one to be unparked by the caller, after unlocking.
@@ -142,7 +145,7 @@ class TaskQueue {
   void wake_for_room(std::uint64_t waiting) INTERPOOL_REQUIRES(outbox_mutex_);
 
   // Submitters write here, …
-  alignas(64) Mutex inbox_mutex_;
+  alignas(64) mutable Mutex inbox_mutex_;
   List inbox_ INTERPOOL_GUARDED_BY(inbox_mutex_);
   std::uint64_t taken_seen_ INTERPOOL_GUARDED_BY(inbox_mutex_) = 0;  // taken_ as it was last looked at
   std::vector<SeatState> seats_ INTERPOOL_GUARDED_BY(inbox_mutex_);

@@ -246,6 +246,14 @@ TaskRef<TaskBase> WorkerThread::running() noexcept {
   return setup_.shared == nullptr ? TaskRef<TaskBase>() : setup_.shared->taken_by(shared_seat_);
 }
 
+BlockedWorker WorkerThread::blocked_by(const TaskBase& task) noexcept {
+  const auto lane = [](const TaskQueue* queue) {
+    return queue == nullptr ? BlockedWorker::Lane() : BlockedWorker::Lane{queue, queue->seats()};
+  };
+  // The queue holds what runs here until we come back.
+  return {.lanes = {lane(&own_), lane(setup_.shared)}, .runs = running().get(), .awaits = &task};
+}
+
 void WorkerThread::fail_next(const Failure& failure) noexcept {
   TaskBase* task = next();
   if (task == nullptr) return;

@@ -4,6 +4,7 @@
 #include "base/parker.h"
 #include "interpool/worker.h"
 #include "python/thread_state.h"
+#include "runtime/blocked_workers.h"
 #include "runtime/interpreter_group.h"
 #include "runtime/task_queue.h"
 
@@ -68,6 +69,9 @@ class WorkerThread {
   void report_settled() noexcept;
   /// A reference to the task that runs here now, or none.
   TaskRef<TaskBase> running() noexcept;
+
+  /// What others have to know of it while it waits for `task`; on its thread.
+  [[nodiscard]] BlockedWorker blocked_by(const TaskBase& task) noexcept;
 
   [[nodiscard]] Lane lane() const noexcept { return setup_.lane; }
   [[nodiscard]] std::size_t index() const noexcept { return setup_.index; }

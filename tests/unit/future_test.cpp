@@ -1,8 +1,7 @@
 // Futures: taking the result, waiting, cancelling, continuing.
 #include "support/busy.h"
+#include "support/executors.h"
 #include "support/pool.h"
-
-#include "python/cpython.h"
 
 #include <interpool/interpool.h>
 
@@ -27,52 +26,6 @@ namespace interpool::test {
 namespace {
 
 using namespace std::chrono_literals;
-
-bool holds_gil() { return python::current_thread_state() != nullptr; }
-
-/// Keeps its Work until it is told to run or to drop it.
-class ManualExecutor final : public Executor {
- public:
-  void execute(Work work) override {
-    const std::lock_guard lock(mutex_);
-    held_gil_ = held_gil_ || holds_gil();
-    queue_.push_back(std::move(work));
-  }
-  [[nodiscard]] std::size_t size() const {
-    const std::lock_guard lock(mutex_);
-    return queue_.size();
-  }
-  void run_one() {
-    wait_until([this] { return size() > 0; });
-    std::optional<Work> work = take();
-    (*work)();
-  }
-  void drop_one() {
-    wait_until([this] { return size() > 0; });
-    (void)take();
-  }
-  [[nodiscard]] bool held_gil() const {
-    const std::lock_guard lock(mutex_);
-    return held_gil_;
-  }
-
- private:
-  std::optional<Work> take() {
-    const std::lock_guard lock(mutex_);
-    std::optional<Work> work(std::move(queue_.front()));
-    queue_.pop_front();
-    return work;
-  }
-  mutable std::mutex mutex_;
-  std::deque<Work> queue_;
-  bool held_gil_ = false;
-};
-
-/// Refuses by throwing.
-class ThrowingExecutor final : public Executor {
- public:
-  void execute(Work /*work*/) override { throw std::runtime_error("no room"); }
-};
 
 class Futures : public WithOneWorker {};
 
@@ -435,6 +388,25 @@ TEST_F(Futures, AWorkerMayWaitForTheContinuationOfWhatItHasRun) {
   auto waits = pool().submit([&] {
     started.set();
     return get(next);
+  });
+  started.wait();
+  go.set();
+  EXPECT_EQ(get(waits), 3);
+}
+
+TEST_F(Futures, AWorkerMayWaitForAChainOfWhatItHasRun) {
+  Event go;
+  auto next = pool()
+                  .call<int>("builtins:abs", -3)
+                  .then([&](Result<int> r) {
+                    go.wait();
+                    return r.value();
+                  })
+                  .then([](Result<int> r) { return r.value(); });
+  Event started;
+  auto waits = pool().submit([&] {
+    started.set();
+    return next.get();
   });
   started.wait();
   go.set();

@@ -11,7 +11,9 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <coroutine>
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -19,6 +21,7 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -61,6 +64,25 @@ void while_queued(const Submitter& worker, const CallOptions& options, Settle se
   settle(worker.with(options).call<std::string>("json:dumps", std::vector<std::string>{"a", "b"}));
   busy.release();
   busy.future().get();
+}
+
+/// A coroutine that starts at once and is gone at its end.
+struct Detached {
+  struct promise_type {
+    Detached get_return_object() noexcept { return {}; }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_never final_suspend() noexcept { return {}; }
+    void return_void() noexcept {}
+    void unhandled_exception() noexcept { std::terminate(); }
+  };
+};
+Detached await_both(const Submitter& worker, Event& done) {
+  EXPECT_EQ(co_await worker.call<int>("builtins:abs", -3), 3);
+  try {
+    (void)co_await worker.call<int>("builtins:int", "forty-two");
+  } catch (const PythonError&) {
+    done.set();
+  }
 }
 
 class References : public testing::TestWithParam<TaskKind> {};
@@ -185,6 +207,31 @@ std::vector<TaskKind> kinds() {
        [](const Submitter& worker) {
          const std::vector<std::string> words = {"a", "bb"};
          EXPECT_EQ(worker.map<int>("builtins:len", words).get(), (std::vector<int>{1, 2}));
+       }},
+      {"MapThatCancelsTheRest",
+       [](const Submitter& worker) {
+         const std::vector<std::string> words = {"1", "forty-two", "3"};
+         expect_code(worker.map<int>("builtins:int", words, {.on_error = Rest::kCancel}), ErrorCode::kPython);
+       }},
+      {"Groups",
+       [](const Submitter& worker) {
+         auto all =
+             when_all(worker.call<int>("builtins:abs", -3), worker.call<int>("builtins:int", "x")).get();
+         EXPECT_EQ(std::get<0>(all).value(), 3);
+         std::vector<Future<std::string>> futures;
+         for (int i = 0; i < 3; ++i) futures.push_back(worker.call<std::string>("builtins:str", i));
+         EXPECT_EQ(when_any(std::move(futures), Rest::kCancel).get().result.value(), "0");
+       }},
+      {"Coroutine",
+       [](const Submitter& worker) {
+         Event done;
+         await_both(worker, done);
+         done.wait();
+       }},
+      {"Deadlock",
+       [](const Submitter& worker) {
+         auto outer = worker.submit([&](Worker&) { return worker.call<int>("builtins:abs", -3).get(); });
+         expect_code(std::move(outer), ErrorCode::kDeadlock);
        }},
       {"Error",
        [](const Submitter& worker) {

@@ -1,7 +1,9 @@
 // The task behind Submitter::map: many calls, one future.
 #pragma once
 
+#include <interpool/detail/join.h>
 #include <interpool/detail/task.h>
+#include <interpool/rest.h>
 
 #include <atomic>
 #include <cstddef>
@@ -41,15 +43,16 @@ class UnsubmittedTasks {
   std::vector<TaskRef<TaskState<R>>> tasks_;
 };
 
-/// Settles once all of its parts have: with their values, or with the first failure in their order.
-/// It never waits in a queue itself; the part that settles last runs it.
+/// Settles once all of its parts have: with their values, or with the first failure in their order. Or, with
+/// Rest::kCancel, with the first failure in time, at once.
 template <class R>
-class MapTask final : public TaskState<std::vector<R>> {
+class MapTask final : public JoinTask<std::vector<R>> {
  public:
   /// Takes the tasks over unless it throws.
-  explicit MapTask(UnsubmittedTasks<R>& tasks) : TaskState<std::vector<R>>(nullptr), open_(tasks.size() + 1) {
+  explicit MapTask(UnsubmittedTasks<R>& tasks, Rest on_error = Rest::kRun)
+      : JoinTask<std::vector<R>>(tasks.size()), on_error_(on_error) {
     parts_.reserve(tasks.size());
-    tasks.hand_over([this](auto task) { parts_.emplace_back(*this, std::move(task)); });
+    tasks.hand_over([this](auto task) { parts_.emplace_back(std::move(task)); });
   }
 
   /// Hands each part to `submit`, which throws if it was not accepted; then so does this, and the
@@ -59,28 +62,26 @@ class MapTask final : public TaskState<std::vector<R>> {
     std::size_t next = 0;
     try {
       for (; next < parts_.size(); ++next) {
+        if (failed_part_.load(std::memory_order_relaxed) != nullptr) break;  // a hint, to submit no more
         Part& part = parts_[next];
-        this->add_ref();  // for the part, until it has settled
-        auto task = TaskRef<TaskBase>::share(*part.task);
-        part.task->set_continuation(part);
+        auto task = TaskRef<TaskBase>::share(*part);
+        part.attach(*this);
         submit(std::move(task));
-        this->depends_on(*part.task);  // all go the same way
       }
     } catch (...) {
-      // First of all, so that the parts that settle now do not run the map.
-      this->begin_settling(TaskBase::kQueued);
-      // The part that was refused, whose work is gone, and those never offered, settle here.
-      part_done();
+      // First of all, so that the parts that settle now do not settle the map.
+      const bool ours = this->begin_settling(TaskBase::kQueued);
+      // The part that was refused, whose work is gone, settles here.
+      this->part_done();
       this->release();
-      for (std::size_t i = next + 1; i < parts_.size(); ++i) {
-        parts_[i].task->drop_unqueued();
-        part_done();
-      }
+      drop_from(next + 1);
       cancel_parts();
-      this->settle_failure(current_failure({.task = this->name()}));
+      if (ours) this->settle_failure(current_failure({.task = this->name()}));
       throw;
     }
-    part_done();
+    drop_from(next);
+    this->part_done();
+    if (stage_.fetch_or(kStarted, std::memory_order_acq_rel) == kFailed) fail();  // as in part_settled()
   }
 
   Failure run(Worker* /*worker*/) noexcept override {
@@ -88,8 +89,8 @@ class MapTask final : public TaskState<std::vector<R>> {
       std::vector<R> values;
       values.reserve(parts_.size());
       for (Part& part : parts_) {
-        if (!part.task->has_value()) return part.task->failure();
-        values.push_back(part.task->take_value());
+        if (!part->has_value()) return part->failure();
+        values.push_back(part->take_value());
       }
       new (this->storage()) std::vector<R>(std::move(values));
       return nullptr;
@@ -97,34 +98,45 @@ class MapTask final : public TaskState<std::vector<R>> {
       return current_failure({.task = this->name()});
     }
   }
-  /// Called when the map as a whole is cancelled, and after run(), when it finds nothing to cancel.
-  void drop_work() noexcept override { cancel_parts(); }
 
  private:
-  struct Part final : Continuation {
-    Part(MapTask& map, TaskRef<TaskState<R>> state) noexcept : parent(map), task(std::move(state)) {}
-    void upstream_settled() noexcept override {
-      MapTask& map = parent;
-      map.part_done();
-      map.release();
+  using Part = typename JoinTask<std::vector<R>>::template Part<R>;
+
+  static constexpr unsigned kStarted = 1;
+  static constexpr unsigned kFailed = 2;
+
+  void cancel_parts() noexcept override {
+    for (Part& part : parts_) part->cancel();
+  }
+  [[nodiscard]] bool needs_stuck(const WaitCheck& check) const noexcept override {
+    return on_error_ == Rest::kRun ? this->any_stuck(parts_, check) : this->all_stuck(parts_, check);
+  }
+  /// Those from `first` on will not be submitted.
+  void drop_from(std::size_t first) noexcept {
+    for (std::size_t i = first; i < parts_.size(); ++i) {
+      parts_[i]->drop_unqueued();
+      this->part_done();
     }
-    MapTask& parent;
-    TaskRef<TaskState<R>> task;
-  };
-
-  void cancel_parts() noexcept {
-    for (Part& part : parts_) part.task->cancel();
   }
-  void part_done() noexcept {
-    // acq_rel: the last one reads what all the others have settled.
-    if (open_.fetch_sub(1, std::memory_order_acq_rel) != 1 || !this->claim()) return;
-    Failure failure = run(nullptr);
-    drop_work();
-    this->settle_run(std::move(failure));
+  void part_settled(TaskBase& part) noexcept override {
+    if (on_error_ == Rest::kCancel && !part.has_value() && this->begin_settling(TaskBase::kQueued)) {
+      failed_part_.store(&part, std::memory_order_relaxed);  // published by stage_
+      // Parts must not be cancelled while start() submits them: whoever comes second of us two does it.
+      // acq_rel: that one reads what the other has done.
+      if (stage_.fetch_or(kFailed, std::memory_order_acq_rel) == kStarted) fail();
+    }
+    this->part_done();
+  }
+  /// With the right to settle, and no part under way into a queue.
+  void fail() noexcept {
+    cancel_parts();
+    this->settle_failure(failed_part_.load(std::memory_order_relaxed)->failure());
   }
 
+  const Rest on_error_;
   std::vector<Part> parts_;
-  std::atomic<std::size_t> open_;  // parts that have not settled, and one for start()
+  std::atomic<unsigned> stage_ = 0;
+  std::atomic<TaskBase*> failed_part_ = nullptr;  // one of ours: the first in time
 };
 
 }  // namespace interpool::detail

@@ -36,7 +36,7 @@ namespace interpool::detail {
 
 class ExecutorCore;
 class TaskQueue;
-class WorkerThread;
+class WaitCheck;
 
 /// What a task has only when it was given a name or a deadline.
 struct TaskDetails {
@@ -98,8 +98,8 @@ class INTERPOOL_API TaskBase {
   /// The failure of a task that settled without a value.
   [[nodiscard]] const Failure& failure() const noexcept { return failure_; }
 
-  /// Blocks until the task settles; releases a GIL that the calling thread holds meanwhile.
-  /// Throws DeadlockError on the only worker that could ever run the task.
+  /// Blocks until the task settles; releases a GIL that the calling thread holds meanwhile. Throws
+  /// DeadlockError on a worker if no other could ever bring the task on; see src/runtime/blocked_workers.h.
   void wait();
   /// The same with an end; false when that came first.
   bool wait_until(Clock::time_point deadline);
@@ -139,11 +139,16 @@ class INTERPOOL_API TaskBase {
   }
   /// Publishes a failure after begin_settling().
   void settle_failure(Failure failure) noexcept;
+  /// The executor that was to run it, as Work, has dropped it.
+  virtual void refuse() noexcept;
 
   [[nodiscard]] const std::string& name() const noexcept;
   [[nodiscard]] TaskDetails* details() noexcept { return details_.get(); }
   void set_details(std::unique_ptr<TaskDetails> details) noexcept { details_ = std::move(details); }
   [[nodiscard]] ExecutorCore* core() const noexcept { return core_; }
+
+  /// Whether nobody but workers that are stuck could bring it on, for certain.
+  [[nodiscard]] bool stuck(const WaitCheck& check) const noexcept;
 
   /// Destroys the value of a task that lost the race to publish it.
   virtual void drop_value() noexcept = 0;
@@ -156,17 +161,8 @@ class INTERPOOL_API TaskBase {
  protected:
   explicit TaskBase(ExecutorCore* core) noexcept : core_(core) {}
   virtual ~TaskBase();
-  /// Says that this task waits for `part`, and so for the worker that alone can run it. relaxed, as in the
-  /// next two: see only_worker_.
-  void depends_on(const TaskBase& part) noexcept {
-    only_worker_.store(part.only_worker_.load(std::memory_order_relaxed), std::memory_order_relaxed);
-  }
-  /// From now on it waits for no worker in particular.
-  void depends_on_anyone() noexcept { only_worker_.store(nullptr, std::memory_order_relaxed); }
-  /// Whether nobody but `worker` can bring it on.
-  [[nodiscard]] virtual bool needs(const WorkerThread& worker) const noexcept {
-    return only_worker_.load(std::memory_order_relaxed) == &worker;
-  }
+  /// stuck(), of a task that nobody has begun to settle. Here, for those that wait in a queue.
+  [[nodiscard]] virtual bool needs_stuck(const WaitCheck& check) const noexcept;
   /// The name of the called function, for errors of a task that was given no name.
   [[nodiscard]] virtual const std::string& default_name() const noexcept;
 
@@ -183,6 +179,9 @@ class INTERPOOL_API TaskBase {
 
   /// settled(), for somebody who would wait otherwise.
   [[nodiscard]] bool ready() const noexcept;
+  /// Spins, then calls `before_sleep` once, and sleeps. Without a GIL.
+  template <class BeforeSleep>
+  bool wait_until(Clock::time_point deadline, BeforeSleep before_sleep);
   bool move_to(Phase from, Phase to) noexcept {
     // relaxed, here and when the exchange fails: as in settle_run().
     std::uint32_t state = state_.load(std::memory_order_relaxed);
@@ -211,9 +210,6 @@ class INTERPOOL_API TaskBase {
   TaskQueue* queue_ = nullptr;
   // The executor the task was accepted by, which outlives it until it is settled; null for others.
   ExecutorCore* const core_;
-  // The only worker that can bring it on, if there is just one. relaxed: it concerns that worker alone,
-  // and what the worker itself brought on it sees.
-  std::atomic<const WorkerThread*> only_worker_ = nullptr;
   std::unique_ptr<TaskDetails> details_;
   Continuation* continuation_ = nullptr;  // published by kContinuation
   Failure failure_;                       // published by kFailure
