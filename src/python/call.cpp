@@ -61,12 +61,12 @@ Failure run(detail::InterpreterHandle& interpreter, std::string_view text, const
 
 /// Encodes the arguments, and has `act` do the rest.
 template <class Act>
-Failure invoke(const detail::InterpreterHandle& interpreter, TaskName task_name, detail::EncodeThunk encode,
+Failure invoke(detail::InterpreterHandle& interpreter, TaskName task_name, detail::EncodeThunk encode,
                const void* args, Act act) noexcept {
   // Only an error needs the names.
   const auto context = [&] { return ErrorContext{.task = task_name(), .interpreter = interpreter.id()}; };
   try {
-    PythonEncoder arguments(encode.count);
+    PythonEncoder arguments(interpreter, encode.count);
     try {
       encode.encode(arguments, args);
       arguments.finish();

@@ -3,6 +3,7 @@
 
 #include "interpool/convert.h"
 #include "python/cpython.h"
+#include "python/interpreter.h"
 
 #include <cstdint>
 #include <memory>
@@ -14,8 +15,9 @@ namespace interpool::python {
 /// it, under the same GIL.
 class PythonEncoder final : public Encoder {
  public:
-  /// For `count` arguments.
-  explicit PythonEncoder(std::size_t count) : count_(count) {
+  /// For `count` arguments of a call in `interpreter`, which must outlive it.
+  PythonEncoder(detail::InterpreterHandle& interpreter, std::size_t count)
+      : interpreter_(interpreter), count_(count) {
     if (count > kInline) more_ = std::make_unique<PyObject*[]>(count + 1);
   }
   ~PythonEncoder() {
@@ -39,6 +41,7 @@ class PythonEncoder final : public Encoder {
   void put_float(double value) override { put(PyFloat_FromDouble(value)); }
   void put_str(std::string_view utf8) override;
   void put_bytes(std::span<const std::byte> bytes) override;
+  void put_buffer(const Buffer& buffer) override;
   void begin_list(std::size_t size) override;
   void begin_tuple(std::size_t size) override;
   void begin_dict(std::size_t size) override;
@@ -72,6 +75,7 @@ class PythonEncoder final : public Encoder {
   [[nodiscard]] std::string path() const;
 
   static constexpr std::size_t kInline = 8;
+  detail::InterpreterHandle& interpreter_;
   const std::size_t count_;
   std::size_t next_ = 0;  // arguments made
   std::vector<Frame> frames_;

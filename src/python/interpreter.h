@@ -50,6 +50,8 @@ class InterpreterHandle {
   [[nodiscard]] python::ObjectTable& objects() noexcept { return objects_; }
   /// Functions are looked up anew when they are asked for next.
   void forget_functions() noexcept;
+  /// The type `interpool.Buffer`, borrowed until clear(), made at the first call; null: an exception is set.
+  PyObject* buffer_type() noexcept;
   /// Drops every reference into the interpreter, before its end.
   void clear() noexcept;
 
@@ -61,6 +63,7 @@ class InterpreterHandle {
   FunctionTable& table_;
   std::vector<PyObject*> functions_;  // by FunctionEntry::id; null: not looked up yet
   python::ObjectTable objects_;
+  PyObject* buffer_type_ = nullptr;  // null: not made yet
 };
 
 }  // namespace interpool::detail
