@@ -108,3 +108,29 @@ def identity_holds(buffer):
 
 def doubles(*numbers):
     return array.array("d", numbers)
+
+
+def swap(place, buffer, how):
+    """Keeps it, or a view of it, in place of what was there, which is returned."""
+    before = kept.get(place)
+    if how == 0:
+        kept[place] = buffer
+    elif how == 1:
+        kept[place] = memoryview(buffer)
+    elif how == 2:
+        kept[place] = memoryview(buffer)[1:]
+    elif how == 3:
+        kept[place] = memoryview(buffer)[::-2]
+    else:
+        keep_in_cycle(buffer)
+        kept.pop(place, None)
+    return before
+
+
+def peek(place):
+    return kept.get(place)
+
+
+def clear():
+    kept.clear()
+    gc.collect()
