@@ -819,5 +819,66 @@ TEST(BufferInInterpreters, TasksThatNeverRunReleaseTheirs) {
   busy.release();
 }
 
+// ---- Others that know the protocol; on the main lane, as they do not load everywhere.
+// --------------------------------
+
+TEST(BufferOnTheMainLane, CtypesHasItsArraysInIt) {
+  SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1});
+  const Buffer buffer = Buffer::adopt(numbers<float>(4));
+  const Buffer copy = get(pool.main().call<Buffer>("interpool_buffers:through_ctypes", buffer));
+  EXPECT_EQ(buffer.as<float>()[3], 9.5F);
+  EXPECT_EQ(copy.as<float>()[3], 9.5F) << copy.format();
+  EXPECT_NE(copy.bytes().data(), buffer.bytes().data()) << "an array of ctypes is an object of its own";
+  EXPECT_EQ(error_of<PythonError>(pool.main().call<void>("interpool_buffers:through_ctypes",
+                                                         buffer.view({.format = "f", .read_only = true})))
+                .type(),
+            "TypeError");
+}
+
+TEST(BufferOnTheMainLane, AStructureKeepsTheFormatThatItsMakerGaveIt) {
+  SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1});
+  const Buffer structures = get(pool.main().call<Buffer>("interpool_buffers:structure_of_ctypes"));
+  EXPECT_EQ(structures.shape(), Shape{2});
+  EXPECT_EQ(structures.item_size(), 16U);
+  EXPECT_EQ(structures.size(), 32U);
+  EXPECT_EQ(structures.format().substr(0, 2), "T{");
+  EXPECT_THROW((void)structures.as<double>(), ConversionError);
+  double y = 0;
+  std::memcpy(&y, structures.bytes().data() + 24, sizeof y);
+  EXPECT_EQ(y, 4.0);
+  EXPECT_EQ(get(pool.call<std::string>("interpool_buffers:view", structures, "view.format")),
+            structures.format());
+}
+
+#ifdef INTERPOOL_TEST_NUMPY
+TEST(BufferOnTheMainLane, NumpySeesTheSameMemory) {
+  SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1});
+  const Buffer buffer = Buffer::adopt(numbers<double>(6), {2, 3});
+  using Found = std::tuple<double, Shape, Buffer>;
+  const auto [sum, shape, transposed] =
+      get(pool.main().call<Found>("interpool_buffers:doubled_by_numpy", buffer));
+  EXPECT_EQ(buffer, Buffer::adopt(std::vector<double>{0, 2, 4, 6, 8, 10}, {2, 3}));
+  EXPECT_EQ(sum, 30.0);
+  EXPECT_EQ(shape, (Shape{2, 3}));
+  EXPECT_EQ(transposed, Buffer::adopt(std::vector<double>{0, 6, 2, 8, 4, 10}, {3, 2}))
+      << "a copy, in C order";
+}
+
+TEST(BufferOnTheMainLane, NumpysArraysAreCopiedWithTheirLayout) {
+  SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1});
+  const auto of_numpy = [&](const char* expression) {
+    return get(pool.main().call<Buffer>("interpool_buffers:of_numpy", expression));
+  };
+  EXPECT_EQ(of_numpy("numpy.arange(6, dtype='f4').reshape(2, 3)"), Buffer::adopt(numbers<float>(6), {2, 3}));
+  EXPECT_EQ(of_numpy("numpy.arange(6, dtype='f4')[::-2]"), Buffer::adopt(std::vector<float>{5, 3, 1}));
+  EXPECT_EQ(of_numpy("numpy.float64(1.5)").shape(), Shape{});
+  EXPECT_EQ(of_numpy("numpy.zeros((0, 3))").shape(), (Shape{0, 3}));
+  const Buffer complex = of_numpy("numpy.array([1 + 2j])");
+  EXPECT_EQ(complex.format(), "Zd");
+  EXPECT_EQ(complex.size(), 16U);
+  EXPECT_THROW((void)complex.as<double>(), ConversionError);
+}
+#endif
+
 }  // namespace
 }  // namespace interpool::test

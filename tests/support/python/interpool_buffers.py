@@ -134,3 +134,35 @@ def peek(place):
 def clear():
     kept.clear()
     gc.collect()
+
+
+def through_ctypes(buffer):
+    """Writes by an array of C that lies in the buffer; returns what ctypes exports itself."""
+    import ctypes
+
+    numbers = (ctypes.c_float * 4).from_buffer(buffer)
+    numbers[3] = 9.5
+    return numbers
+
+
+def structure_of_ctypes():
+    import ctypes
+
+    class Point(ctypes.Structure):
+        _fields_ = [("x", ctypes.c_int), ("y", ctypes.c_double)]
+
+    return (Point * 2)((1, 2.0), (3, 4.0))
+
+
+def doubled_by_numpy(buffer):
+    import numpy
+
+    seen = numpy.asarray(buffer)
+    seen *= 2
+    return numpy.frombuffer(buffer, dtype=seen.dtype).sum(), seen.shape, seen.T
+
+
+def of_numpy(expression):
+    import numpy
+
+    return eval(expression, {"numpy": numpy})
