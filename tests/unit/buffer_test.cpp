@@ -404,7 +404,8 @@ class BufferInPython : public testing::TestWithParam<Lane> {
     switch (GetParam()) {
       case Lane::kPinned: return pool_->pinned(0);
       case Lane::kMain: return pool_->main();
-      case Lane::kPooled: break;
+      case Lane::kPooled:
+      case Lane::kAttached: break;
     }
     return *pool_;
   }
