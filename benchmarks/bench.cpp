@@ -57,6 +57,7 @@ int main(int argc, char** argv) {
     bench::call_rows(suite, runtime);
     bench::attached_rows(suite, runtime);
     bench::round_trip_rows(suite, runtime);
+    bench::buffer_rows(suite, runtime);
     bench::parallel_rows(suite, runtime);
     bench::life_rows(suite, runtime);
     circumstances.load_after = load_average();

@@ -108,6 +108,7 @@ class Suite {
 
 // The rows, by what they are about. Each sets up what it needs, if one of its rows is wanted. There is one
 // Runtime for all, as there can be only one per process.
+void buffer_rows(Suite& suite, interpool::Runtime& runtime);
 void call_rows(Suite& suite, interpool::Runtime& runtime);
 void attached_rows(Suite& suite, interpool::Runtime& runtime);
 void round_trip_rows(Suite& suite, interpool::Runtime& runtime);

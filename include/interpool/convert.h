@@ -30,6 +30,7 @@
 
 namespace interpool {
 
+class Buffer;
 namespace detail {
 class NativeCallable;
 }  // namespace detail
@@ -42,7 +43,19 @@ using Bytes = std::vector<std::byte>;
 inline constexpr std::size_t kMaxDepth = 100;
 
 /// What a value is, in Python's terms. `kOther` is everything that has no native form.
-enum class Kind : std::uint8_t { kNone, kBool, kInt, kFloat, kStr, kBytes, kList, kTuple, kDict, kOther };
+enum class Kind : std::uint8_t {
+  kNone,
+  kBool,
+  kInt,
+  kFloat,
+  kStr,
+  kBytes,
+  kList,
+  kTuple,
+  kDict,
+  kBuffer,
+  kOther
+};
 
 /// The name of a kind as Python users know it: "None", "int", "dict", …
 INTERPOOL_API const char* to_string(Kind kind) noexcept;
@@ -72,6 +85,8 @@ class INTERPOOL_API Encoder {
   virtual void put_str(std::string_view utf8) = 0;
   /// bytes, copied.
   virtual void put_bytes(std::span<const std::byte> bytes) = 0;
+  /// An `interpool.Buffer`: the same memory, not copied.
+  virtual void put_buffer(const Buffer& buffer) = 0;
   /// Opens a list of `size` items.
   virtual void begin_list(std::size_t size) = 0;
   /// Opens a tuple of `size` items.
@@ -101,7 +116,7 @@ class INTERPOOL_API Decoder {
   Decoder& operator=(const Decoder&) = delete;
 
   /// What it is. An object whose type derives from a builtin one is of that one's kind; bytearray and
-  /// memoryview are kBytes.
+  /// memoryview are kBytes, whatever memory they show.
   [[nodiscard]] virtual Kind kind() const = 0;
   /// The name of the value's type, for messages: "datetime".
   [[nodiscard]] virtual std::string type_name() const = 0;
@@ -118,6 +133,9 @@ class INTERPOOL_API Decoder {
   virtual std::string get_str() = 0;
   /// A copy of bytes, or of what else shows its memory in one piece (bytearray, memoryview, array).
   virtual Bytes get_bytes() = 0;
+  /// Of an `interpool.Buffer`, or a memoryview of one, the same memory; of whatever else has the buffer
+  /// protocol a copy, in C order, with its format and shape.
+  virtual Buffer get_buffer() = 0;
   /// The number of items of a list or tuple, or of entries of a dict.
   virtual std::size_t size() = 0;
   /// Calls `visit` for each item of a list, tuple or other sequence (but not str or bytes), in order.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <interpool/attached_thread.h>
+#include <interpool/buffer.h>
 #include <interpool/call_options.h>
 #include <interpool/callback.h>
 #include <interpool/convert.h>

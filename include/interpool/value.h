@@ -1,6 +1,7 @@
 // Value: owned native data of whatever kind Python returned.
 #pragma once
 
+#include <interpool/buffer.h>
 #include <interpool/convert.h>
 #include <interpool/detail/api.h>
 
@@ -17,11 +18,12 @@
 
 namespace interpool {
 
-/// Data whose kind is known only at run time: None, bool, int, float, str, bytes, list, tuple, dict.
+/// Data whose kind is known only at run time: None, bool, int, float, str, bytes, list, tuple, dict,
+/// Buffer.
 ///
-/// A plain value that owns all it holds and has nothing of Python in it: copy, move, compare and
-/// destroy it anywhere. Integers are 64-bit signed; a larger one is a ConversionError when it comes
-/// out of Python. A dict keeps Python's order, and its keys may be of any kind.
+/// A plain value that owns all it holds, but for the memory of a Buffer, which it shares, and has nothing of
+/// Python in it: copy, move, compare and destroy it anywhere. Integers are 64-bit signed; a larger one is a
+/// ConversionError when it comes out of Python. A dict keeps Python's order, and its keys may be of any kind.
 class INTERPOOL_API Value {
  public:
   /// The items of a list, in order.
@@ -52,6 +54,7 @@ class INTERPOOL_API Value {
   Value(List value) : data_(std::move(value)) {}           // NOLINT(google-explicit-constructor)
   Value(Tuple value) : data_(std::move(value)) {}          // NOLINT(google-explicit-constructor)
   Value(Dict value) : data_(std::move(value)) {}           // NOLINT(google-explicit-constructor)
+  Value(Buffer value) : data_(std::move(value)) {}         // NOLINT(google-explicit-constructor)
   template <detail::Integer T>
     requires(std::is_signed_v<T> || sizeof(T) < sizeof(std::int64_t))
   Value(T value) : data_(static_cast<std::int64_t>(value)) {}  // NOLINT(google-explicit-constructor)
@@ -90,15 +93,18 @@ class INTERPOOL_API Value {
   [[nodiscard]] const std::vector<Value>& as_list() const;
   /// The entries of a dict.
   [[nodiscard]] const Dict& as_dict() const;
+  /// Of a Buffer; bytes are none.
+  [[nodiscard]] const Buffer& as_buffer() const;
 
   /// The value of a str key of a dict; throws ConversionError when there is none.
   [[nodiscard]] const Value& operator[](std::string_view key) const;
   /// An item of a list or tuple; throws ConversionError when it has no such item.
   [[nodiscard]] const Value& at(std::size_t index) const;
-  /// The number of items or entries, or the length of a str or bytes; 0 for anything else.
+  /// The number of items or entries, or the bytes of a str, bytes or Buffer; 0 for anything else.
   [[nodiscard]] std::size_t size() const noexcept;
 
-  /// Equal kind and equal data (so 1 and 1.0 and True differ, unlike in Python).
+  /// Equal kind and equal data (so 1 and 1.0 and True differ, unlike in Python; a Buffer's data is its
+  /// contents).
   friend bool operator==(const Value& a, const Value& b) { return a.data_ == b.data_; }
 
  private:
@@ -106,10 +112,11 @@ class INTERPOOL_API Value {
   void decode(detail::FunctionRef<void(Decoder&)> read) const;
   [[noreturn]] void fail_kind(Kind wanted) const;
 
-  std::variant<std::monostate, bool, std::int64_t, double, std::string, Bytes, List, Tuple, Dict> data_;
+  std::variant<std::monostate, bool, std::int64_t, double, std::string, Bytes, List, Tuple, Dict, Buffer>
+      data_;
 };
 
-/// The value as Python would write it: `{'a': [1, 2.5, None]}`.
+/// The value as Python would write it: `{'a': [1, 2.5, None]}`. Of a Buffer the shape and format only.
 INTERPOOL_API std::string to_string(const Value& value);
 
 /// Whatever has a native form; kOther is a ConversionError.

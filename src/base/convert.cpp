@@ -27,6 +27,7 @@ const char* to_string(Kind kind) noexcept {
     case Kind::kList: return "list";
     case Kind::kTuple: return "tuple";
     case Kind::kDict: return "dict";
+    case Kind::kBuffer: return "Buffer";
     case Kind::kOther: return "object";
   }
   return "object";

@@ -46,6 +46,7 @@ class ValueEncoder final : public Encoder {
   void put_float(double value) override { put(Value(value)); }
   void put_str(std::string_view utf8) override { put(Value(std::string(utf8))); }
   void put_bytes(std::span<const std::byte> bytes) override { put(Value(Bytes(bytes.begin(), bytes.end()))); }
+  void put_buffer(const Buffer& buffer) override { put(Value(buffer)); }
   void begin_list(std::size_t size) override { begin(Kind::kList, size); }
   void begin_tuple(std::size_t size) override { begin(Kind::kTuple, size); }
   void begin_dict(std::size_t size) override { begin(Kind::kDict, 2 * size); }
@@ -150,8 +151,19 @@ class ValueDecoder final : public Decoder {
     return value_.as_str();
   }
   Bytes get_bytes() override {
+    if (kind() == Kind::kBuffer) {
+      if (!value_.as_buffer().is_contiguous())
+        fail("a Buffer whose elements do not lie in C order is no bytes");
+      const std::span<const std::byte> bytes = value_.as_buffer().bytes();
+      return {bytes.begin(), bytes.end()};
+    }
     require(Kind::kBytes);
     return value_.as_bytes();
+  }
+  Buffer get_buffer() override {
+    if (kind() == Kind::kBytes) return Buffer::copy_of(value_.as_bytes());
+    require(Kind::kBuffer);
+    return value_.as_buffer();
   }
   std::size_t size() override {
     if (kind() != Kind::kList && kind() != Kind::kTuple && kind() != Kind::kDict)
@@ -299,6 +311,7 @@ void append_repr(std::string& text, const Value& value) {
       text += '}';
       return;
     }
+    case Kind::kBuffer: text += to_string(value.as_buffer()); return;
     case Kind::kNone:
     case Kind::kOther: text += "None"; return;
   }
@@ -308,8 +321,8 @@ void append_repr(std::string& text, const Value& value) {
 
 Kind Value::kind() const noexcept {
   static_assert(
-      std::is_same_v<std::variant_alternative_t<static_cast<std::size_t>(Kind::kDict), decltype(data_)>,
-                     Dict>,
+      std::is_same_v<std::variant_alternative_t<static_cast<std::size_t>(Kind::kBuffer), decltype(data_)>,
+                     Buffer>,
       "the alternatives stand in the order of Kind");
   return static_cast<Kind>(data_.index());
 }
@@ -348,6 +361,11 @@ const Value::Dict& Value::as_dict() const {
   fail_kind(Kind::kDict);
 }
 
+const Buffer& Value::as_buffer() const {
+  if (const Buffer* value = std::get_if<Buffer>(&data_)) return *value;
+  fail_kind(Kind::kBuffer);
+}
+
 const Value& Value::operator[](std::string_view key) const {
   for (const auto& [candidate, mapped] : as_dict()) {
     const std::string* text = std::get_if<std::string>(&candidate.data_);
@@ -368,6 +386,7 @@ std::size_t Value::size() const noexcept {
   if (const auto* dict = std::get_if<Dict>(&data_)) return dict->size();
   if (const auto* text = std::get_if<std::string>(&data_)) return text->size();
   if (const auto* bytes = std::get_if<Bytes>(&data_)) return bytes->size();
+  if (const auto* buffer = std::get_if<Buffer>(&data_)) return buffer->size();
   return 0;
 }
 
@@ -397,6 +416,7 @@ void Converter<Value>::encode(Encoder& out, const Value& value) {
     case Kind::kFloat: return out.put_float(value.as_float());
     case Kind::kStr: return out.put_str(value.as_str());
     case Kind::kBytes: return out.put_bytes(value.as_bytes());
+    case Kind::kBuffer: return out.put_buffer(value.as_buffer());
     case Kind::kList: out.begin_list(value.size()); break;
     case Kind::kTuple: out.begin_tuple(value.size()); break;
     case Kind::kDict:
@@ -419,6 +439,7 @@ Value Converter<Value>::decode(Decoder& in) {
     case Kind::kFloat: return in.get_float();
     case Kind::kStr: return in.get_str();
     case Kind::kBytes: return in.get_bytes();
+    case Kind::kBuffer: return in.get_buffer();
     case Kind::kList: {
       Value::List items;
       items.reserve(detail::believable_size(in.size()));

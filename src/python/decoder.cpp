@@ -1,6 +1,7 @@
 #include "python/decoder.h"
 
 #include "interpool/error.h"
+#include "python/buffer_object.h"
 #include "python/error_capture.h"
 
 #include <fmt/format.h>
@@ -50,7 +51,7 @@ bool may_have_fields(PyObject* object) {
   return object != Py_None && PyBool_Check(object) == 0 && PyLong_CheckExact(object) == 0 &&
          PyFloat_CheckExact(object) == 0 && PyUnicode_CheckExact(object) == 0 &&
          PyBytes_CheckExact(object) == 0 && PyByteArray_CheckExact(object) == 0 &&
-         PyMemoryView_Check(object) == 0 && PyList_CheckExact(object) == 0 &&
+         PyMemoryView_Check(object) == 0 && !is_buffer(object) && PyList_CheckExact(object) == 0 &&
          PyTuple_CheckExact(object) == 0 && PyAnySet_CheckExact(object) == 0;
 }
 
@@ -68,6 +69,7 @@ Kind PythonDecoder::kind() const {
   if (PyList_Check(object_) != 0) return Kind::kList;
   if (PyTuple_Check(object_) != 0) return Kind::kTuple;
   if (PyDict_Check(object_) != 0) return Kind::kDict;
+  if (is_buffer(object_)) return Kind::kBuffer;
   return Kind::kOther;
 }
 
@@ -151,6 +153,18 @@ Bytes PythonDecoder::get_bytes() {
   Bytes bytes(static_cast<std::size_t>(exported.view.len));
   if (!bytes.empty()) std::memcpy(bytes.data(), exported.view.buf, bytes.size());
   return bytes;
+}
+
+Buffer PythonDecoder::get_buffer() {
+  if (is_buffer(object_)) return buffer_of(object_);
+  if (PyObject_CheckBuffer(object_) == 0) fail_kind("a buffer");
+  Buffer buffer;
+  try {
+    if (buffer_from(object_, buffer)) return buffer;
+  } catch (const UsageError& error) {
+    fail(fmt::format("a '{}' does not convert: {}", type_name(), error.message()));
+  }
+  fail_raised();
 }
 
 std::size_t PythonDecoder::size() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/path.h"
+#include "interpool/buffer.h"
 #include "interpool/convert.h"
 #include "python/cpython.h"
 
@@ -22,6 +23,7 @@ class PythonDecoder final : public Decoder {
   double get_float() override;
   std::string get_str() override;
   Bytes get_bytes() override;
+  Buffer get_buffer() override;
   std::size_t size() override;
   void items(detail::FunctionRef<void(Decoder&)> visit) override;
   void entries(detail::FunctionRef<void(Decoder&, Decoder&)> visit) override;

@@ -2,6 +2,7 @@
 
 #include "base/path.h"
 #include "interpool/error.h"
+#include "python/buffer_object.h"
 #include "python/error_capture.h"
 
 #include <fmt/format.h>
@@ -35,6 +36,11 @@ void PythonEncoder::put_str(std::string_view utf8) {
 void PythonEncoder::put_bytes(std::span<const std::byte> bytes) {
   put(PyBytes_FromStringAndSize(reinterpret_cast<const char*>(bytes.data()),
                                 static_cast<Py_ssize_t>(bytes.size())));
+}
+
+void PythonEncoder::put_buffer(const Buffer& buffer) {
+  PyObject* type = interpreter_.buffer_type();
+  put(type == nullptr ? nullptr : new_buffer(type, buffer));
 }
 
 void PythonEncoder::begin_list(std::size_t size) {

@@ -46,6 +46,7 @@ class PythonEncoder final : public Encoder {
   void put_float(double value) override { put(PyFloat_FromDouble(value)); }
   void put_str(std::string_view utf8) override;
   void put_bytes(std::span<const std::byte> bytes) override;
+  void put_buffer(const Buffer& buffer) override;
   void begin_list(std::size_t size) override;
   void begin_tuple(std::size_t size) override;
   void begin_dict(std::size_t size) override;

@@ -1,6 +1,7 @@
 #include "python/interpreter.h"
 
 #include "base/check.h"
+#include "python/buffer_object.h"
 #include "python/callback.h"
 #include "python/error_capture.h"
 #include "python/threads.h"
@@ -46,6 +47,16 @@ PyTypeObject* InterpreterHandle::callback_type() {
   return reinterpret_cast<PyTypeObject*>(callback_type_);
 }
 
+PyObject* InterpreterHandle::buffer_type() noexcept {
+  if (buffer_type_ == nullptr) {
+    python::Object made = python::make_buffer_type();
+    if (!made) return nullptr;
+    // Another thread of this interpreter may have been faster while the garbage collector ran Python code.
+    if (buffer_type_ == nullptr) buffer_type_ = made.release();
+  }
+  return buffer_type_;
+}
+
 void InterpreterHandle::forget_functions() noexcept {
   // A destructor may run Python code that comes back here, so the vector is emptied first.
   const std::vector<PyObject*> functions = std::exchange(functions_, {});
@@ -56,6 +67,7 @@ void InterpreterHandle::clear() noexcept {
   Py_CLEAR(callback_type_);
   forget_functions();
   objects_.clear();
+  Py_CLEAR(buffer_type_);
 }
 
 }  // namespace interpool::detail

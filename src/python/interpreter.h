@@ -54,6 +54,8 @@ class InterpreterHandle : public std::enable_shared_from_this<InterpreterHandle>
   void forget_functions() noexcept;
   /// The type of callbacks, borrowed until clear(), made at the first call; null: an exception is set.
   PyTypeObject* callback_type();
+  /// The type `interpool.Buffer`, borrowed until clear(), made at the first call; null: an exception is set.
+  PyObject* buffer_type() noexcept;
   /// Drops every reference into the interpreter, before its end.
   void clear() noexcept;
 
@@ -66,6 +68,7 @@ class InterpreterHandle : public std::enable_shared_from_this<InterpreterHandle>
   PyObject* callback_type_ = nullptr;
   std::vector<PyObject*> functions_;  // by FunctionEntry::id; null: not looked up yet
   python::ObjectTable objects_;
+  PyObject* buffer_type_ = nullptr;  // null: not made yet
 };
 
 }  // namespace interpool::detail

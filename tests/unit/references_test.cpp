@@ -153,6 +153,35 @@ std::vector<TaskKind> kinds() {
          EXPECT_EQ(worker.call<std::filesystem::path>("pathlib:Path", path).get(), path);
          expect_code(worker.call<std::filesystem::path>("builtins:abs", 1), ErrorCode::kConversion);
        }},
+      {"Buffer",
+       [](const Submitter& worker) {
+         const Buffer buffer = Buffer::allocate({.format = "d", .shape = {2, 3}});
+         EXPECT_EQ(worker.call<Buffer>("interpool_buffers:same", buffer).get(), buffer);
+         EXPECT_EQ(worker.call<Buffer>("builtins:memoryview", buffer).get(), buffer);
+         EXPECT_EQ(worker.call<Buffer>("interpool_buffers:view", buffer, "view.cast('B')[::2]").get().size(),
+                   24U);
+         EXPECT_EQ(worker.call<Value>("interpool_buffers:same", Value(buffer)).get().kind(), Kind::kBuffer);
+         EXPECT_TRUE(worker.call<bool>("interpool_buffers:identity_holds", buffer).get());
+       }},
+      {"BufferOfACopy",
+       [](const Submitter& worker) {
+         EXPECT_EQ(worker.call<Buffer>("builtins:bytearray", 5).get().size(), 5U);
+         EXPECT_EQ(worker.call<Buffer>("interpool_buffers:Exporter", Bytes(3)).get().size(), 3U);
+         EXPECT_EQ(
+             worker.call<Buffer>("interpool_buffers:view", Buffer(), "type(buffer)(b'abc')").get().size(),
+             3U);
+       }},
+      {"BufferThatDoesNotConvert",
+       [](const Submitter& worker) {
+         expect_code(worker.call<Buffer>("builtins:str", 1), ErrorCode::kConversion);
+         expect_code(worker.call<Buffer>("interpool_buffers:Exporter", 1), ErrorCode::kConversion);
+         const Buffer buffer = Buffer::copy_of(Bytes(3), {.read_only = true});
+         expect_code(worker.call<Buffer>("interpool_buffers:view", buffer, "(view, view.release())[0]"),
+                     ErrorCode::kConversion);
+         expect_code(worker.call<void>("interpool_buffers:fill", buffer, 1), ErrorCode::kPython);
+         expect_code(worker.call<void>("interpool_buffers:view", buffer, "type(buffer)(5)"),
+                     ErrorCode::kPython);
+       }},
       {"NoResult",
        [](const Submitter& worker) { worker.call<void>("builtins:list", std::vector<int>{1, 2, 3}).get(); }},
       {"Callable",
