@@ -60,8 +60,10 @@ class INTERPOOL_API Encoder {
   virtual void put_bool(bool value) = 0;
   /// An int.
   virtual void put_int(std::int64_t value) = 0;
-  /// An int. A Value holds signed ones: there, 2^63 and more is a ConversionError.
+  /// An int.
   virtual void put_uint(std::uint64_t value) = 0;
+  /// An int of any size: its two's complement, the lowest byte first, of any length; 0 for none.
+  virtual void put_big_int(std::span<const std::byte> twos_complement) = 0;
   /// A float; infinities and NaN, too.
   virtual void put_float(double value) = 0;
   /// Text in UTF-8; NULs are part of it. Surrogates that came out of a Python str go back in.
@@ -105,6 +107,10 @@ class INTERPOOL_API Decoder {
   virtual std::int64_t get_int() = 0;
   /// The same without a sign; a negative number does not fit.
   virtual std::uint64_t get_uint() = 0;
+  /// What get_int() gives, but nothing where 64 bits do not hold it.
+  virtual std::optional<std::int64_t> small_int() = 0;
+  /// The same of any size: its two's complement, the lowest byte first, in the fewest bytes; none for 0.
+  virtual Bytes get_big_int() = 0;
   /// Accepts an int when a double holds it exactly. What has a `__float__` (Decimal, Fraction, numpy's
   /// scalars) gives what float() makes of it in Python, which may be rounded.
   virtual double get_float() = 0;
@@ -233,11 +239,85 @@ INTERPOOL_API std::optional<std::string> path_of_text(std::string_view text);
 /// How much of a size that Python claims is worth reserving: a sequence may claim what it likes.
 constexpr std::size_t believable_size(std::size_t claimed) { return claimed < 4096 ? claimed : 4096; }
 
-/// Not __int128 either, which some dialects call integral: no archive has room for it.
+/// Without __int128, which only some dialects call integral; see WideInteger.
 template <class T>
 concept Integer = std::integral<T> && sizeof(T) <= sizeof(std::int64_t) && !std::same_as<T, bool> &&
                   !std::same_as<T, char> && !std::same_as<T, wchar_t> && !std::same_as<T, char8_t> &&
                   !std::same_as<T, char16_t> && !std::same_as<T, char32_t>;
+
+template <class T>
+struct UnsignedOf {
+  using type = std::make_unsigned_t<T>;
+};
+/// The compiler's integers of 128 bits, where it has them.
+template <class T>
+inline constexpr bool kIsWideInteger = false;
+#ifdef __SIZEOF_INT128__
+__extension__ typedef __int128 Int128;            // NOLINT(modernize-use-using): takes no __extension__
+__extension__ typedef unsigned __int128 Uint128;  // NOLINT(modernize-use-using)
+template <>
+inline constexpr bool kIsWideInteger<Int128> = true;
+template <>
+inline constexpr bool kIsWideInteger<Uint128> = true;
+template <>
+struct UnsignedOf<Int128> {
+  using type = Uint128;
+};
+template <>
+struct UnsignedOf<Uint128> {
+  using type = Uint128;
+};
+#endif
+template <class T>
+concept WideInteger = kIsWideInteger<T>;
+template <class T>
+concept AnyInteger = Integer<T> || WideInteger<T>;
+template <class T>
+inline constexpr bool kIsSigned = static_cast<T>(-1) < static_cast<T>(0);
+
+// Two's complement, the lowest byte first.
+
+constexpr bool is_negative(std::span<const std::byte> bytes) noexcept {
+  return !bytes.empty() && (bytes.back() & std::byte{0x80}) != std::byte{0};
+}
+
+/// The same number without the bytes at its end that its sign tells already.
+constexpr std::span<const std::byte> minimal(std::span<const std::byte> bytes) noexcept {
+  const bool negative = is_negative(bytes);
+  while (!bytes.empty() && bytes.back() == (negative ? std::byte{0xFF} : std::byte{0}) &&
+         is_negative(bytes.first(bytes.size() - 1)) == negative) {
+    bytes = bytes.first(bytes.size() - 1);
+  }
+  return bytes;
+}
+
+/// With one byte more, for the sign of an unsigned one.
+template <AnyInteger T>
+constexpr std::array<std::byte, sizeof(T) + 1> bytes_of(T value) noexcept {
+  std::array<std::byte, sizeof(T) + 1> bytes{};
+  for (std::size_t i = 0; i < sizeof(T); ++i) bytes[i] = static_cast<std::byte>((value >> (8 * i)) & 0xFF);
+  if (kIsSigned<T> && value < 0) bytes[sizeof(T)] = std::byte{0xFF};
+  return bytes;
+}
+
+/// Nothing where T has no room for it. `bytes` are minimal.
+template <AnyInteger T>
+constexpr std::optional<T> integer_of(std::span<const std::byte> bytes) noexcept {
+  using Unsigned = typename UnsignedOf<T>::type;
+  const bool negative = is_negative(bytes);
+  if (negative && !kIsSigned<T>) return std::nullopt;
+  if (!kIsSigned<T> && bytes.size() == sizeof(T) + 1 && bytes.back() == std::byte{0}) {
+    bytes = bytes.first(sizeof(T));
+  }
+  if (bytes.size() > sizeof(T)) return std::nullopt;
+  auto value = static_cast<Unsigned>(negative ? -1 : 0);
+  for (std::size_t i = bytes.size(); i-- > 0;) {
+    // In two steps: a shift by all of a type's bits is undefined.
+    value = static_cast<Unsigned>((value << 4) << 4);
+    value = static_cast<Unsigned>(value | static_cast<Unsigned>(std::to_integer<unsigned>(bytes[i])));
+  }
+  return static_cast<T>(value);
+}
 
 }  // namespace detail
 
@@ -278,6 +358,17 @@ struct Converter<T> {
       if (!std::in_range<T>(value)) detail::fail_range(in, std::to_string(value), false, 8 * sizeof(T));
       return static_cast<T>(value);
     }
+  }
+};
+
+/// The same of 128 bits, where the compiler has them.
+template <detail::WideInteger T>
+struct Converter<T> {
+  static void encode(Encoder& out, T value) { out.put_big_int(detail::bytes_of(value)); }
+  static T decode(Decoder& in) {
+    const std::optional<T> value = detail::integer_of<T>(in.get_big_int());
+    if (!value) detail::fail_range(in, "this int", detail::kIsSigned<T>, 8 * sizeof(T));
+    return *value;
   }
 };
 

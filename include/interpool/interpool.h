@@ -2,6 +2,7 @@
 #pragma once
 
 #include <interpool/attached_thread.h>
+#include <interpool/bigint.h>
 #include <interpool/call_options.h>
 #include <interpool/convert.h>
 #include <interpool/error.h>

@@ -37,12 +37,8 @@ class ValueEncoder final : public Encoder {
   void put_none() override { put(Value()); }
   void put_bool(bool value) override { put(Value(value)); }
   void put_int(std::int64_t value) override { put(Value(value)); }
-  void put_uint(std::uint64_t value) override {
-    if (!std::in_range<std::int64_t>(value)) {
-      fail(fmt::format("{} does not fit into a Value, which holds 64-bit signed integers", value));
-    }
-    put(Value(static_cast<std::int64_t>(value)));
-  }
+  void put_uint(std::uint64_t value) override { put(Value(value)); }
+  void put_big_int(std::span<const std::byte> bytes) override { put(Value(BigInt::from_bytes(bytes))); }
   void put_float(double value) override { put(Value(value)); }
   void put_str(std::string_view utf8) override { put(Value(std::string(utf8))); }
   void put_bytes(std::span<const std::byte> bytes) override { put(Value(Bytes(bytes.begin(), bytes.end()))); }
@@ -123,26 +119,27 @@ class ValueDecoder final : public Decoder {
     return value_.as_bool();
   }
   std::int64_t get_int() override {
+    if (const auto value = small_int()) return *value;
+    fail("an int that does not fit into a signed 64-bit integer");
+  }
+  std::optional<std::int64_t> small_int() override {
     if (value_.kind() == Kind::kBool) return value_.as_bool() ? 1 : 0;  // as in Python
     require(Kind::kInt);
-    return value_.as_int();
+    return value_.small_int();
   }
   std::uint64_t get_uint() override {
-    const std::int64_t value = get_int();
-    if (value < 0) fail(fmt::format("{} does not fit into an unsigned integer", value));
-    return static_cast<std::uint64_t>(value);
+    if (const auto value = get_any_int().to<std::uint64_t>()) return *value;
+    fail("an int that does not fit into an unsigned 64-bit integer");
+  }
+  Bytes get_big_int() override {
+    const BigInt number = get_any_int();
+    return {number.bytes().begin(), number.bytes().end()};
   }
   double get_float() override {
     if (value_.kind() == Kind::kFloat) return value_.as_float();
     if (value_.kind() != Kind::kInt && value_.kind() != Kind::kBool) fail_kind(named(Kind::kFloat));
-    const std::int64_t integer = get_int();
-    const auto number = static_cast<double>(integer);
-    // 2^63 is a double and no std::int64_t, so the way back is only open below it.
-    constexpr double kBeyond = 9223372036854775808.0;
-    if (number == kBeyond || static_cast<std::int64_t>(number) != integer) {
-      fail(fmt::format("{} is not exactly a double", integer));
-    }
-    return number;
+    if (const auto number = get_any_int().to_double()) return *number;
+    fail("an int that is not exactly a double");
   }
   std::string get_str() override {
     require(Kind::kStr);
@@ -205,6 +202,11 @@ class ValueDecoder final : public Decoder {
   [[nodiscard]] std::string path() const override { return at_ == nullptr ? std::string() : at_->text(); }
 
  private:
+  [[nodiscard]] BigInt get_any_int() const {
+    if (value_.kind() == Kind::kBool) return {value_.as_bool() ? 1 : 0};  // as in Python
+    require(Kind::kInt);
+    return value_.as_big_int();
+  }
   void check_depth() const {
     if (at_ != nullptr && at_->depth() >= kMaxDepth) {
       fail(fmt::format("nested deeper than {} containers", kMaxDepth));
@@ -267,7 +269,7 @@ void append_float(std::string& text, double number) {
 void append_repr(std::string& text, const Value& value) {
   switch (value.kind()) {
     case Kind::kBool: text += value.as_bool() ? "True" : "False"; return;
-    case Kind::kInt: fmt::format_to(std::back_inserter(text), "{}", value.as_int()); return;
+    case Kind::kInt: text += to_string(value.as_big_int()); return;
     case Kind::kFloat: append_float(text, value.as_float()); return;
     case Kind::kStr: append_quoted(text, value.as_str(), false); return;
     case Kind::kBytes: {
@@ -310,7 +312,16 @@ Kind Value::kind() const noexcept {
       std::is_same_v<std::variant_alternative_t<static_cast<std::size_t>(Kind::kDict), decltype(data_)>,
                      Dict>,
       "the alternatives stand in the order of Kind");
+  if (std::holds_alternative<BigInt>(data_)) return Kind::kInt;
   return static_cast<Kind>(data_.index());
+}
+
+Value::Value(BigInt value) {
+  if (const auto small = value.to<std::int64_t>()) {
+    data_ = *small;
+  } else {
+    data_ = std::move(value);
+  }
 }
 
 void Value::fail_kind(Kind wanted) const {
@@ -322,7 +333,17 @@ bool Value::as_bool() const {
   fail_kind(Kind::kBool);
 }
 std::int64_t Value::as_int() const {
+  if (const auto value = small_int()) return *value;
+  throw ConversionError({}, "an int that does not fit into a signed 64-bit integer; as_big_int() has it");
+}
+std::optional<std::int64_t> Value::small_int() const {
   if (const std::int64_t* value = std::get_if<std::int64_t>(&data_)) return *value;
+  if (kind() == Kind::kInt) return std::nullopt;
+  fail_kind(Kind::kInt);
+}
+BigInt Value::as_big_int() const {
+  if (const std::int64_t* value = std::get_if<std::int64_t>(&data_)) return *value;
+  if (const BigInt* value = std::get_if<BigInt>(&data_)) return *value;
   fail_kind(Kind::kInt);
 }
 double Value::as_float() const {
@@ -392,7 +413,9 @@ void Converter<Value>::encode(Encoder& out, const Value& value) {
     case Kind::kNone:
     case Kind::kOther: return out.put_none();
     case Kind::kBool: return out.put_bool(value.as_bool());
-    case Kind::kInt: return out.put_int(value.as_int());
+    case Kind::kInt:
+      if (const auto number = value.small_int()) return out.put_int(*number);
+      return Converter<BigInt>::encode(out, value.as_big_int());
     case Kind::kFloat: return out.put_float(value.as_float());
     case Kind::kStr: return out.put_str(value.as_str());
     case Kind::kBytes: return out.put_bytes(value.as_bytes());
@@ -414,7 +437,9 @@ Value Converter<Value>::decode(Decoder& in) {
   switch (in.kind()) {
     case Kind::kNone: return {};
     case Kind::kBool: return in.get_bool();
-    case Kind::kInt: return in.get_int();
+    case Kind::kInt:
+      if (const auto number = in.small_int()) return *number;
+      return Converter<BigInt>::decode(in);
     case Kind::kFloat: return in.get_float();
     case Kind::kStr: return in.get_str();
     case Kind::kBytes: return in.get_bytes();

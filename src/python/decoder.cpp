@@ -87,15 +87,20 @@ Object PythonDecoder::as_int() const {
 }
 
 std::int64_t PythonDecoder::get_int() {
+  if (const auto value = small_int()) return *value;
+  fail("an int that does not fit into a signed 64-bit integer");
+}
+
+std::optional<std::int64_t> PythonDecoder::small_int() {
   if (PyLong_Check(object_) != 0) return to_int(object_);
   const Object number = as_int();
   return to_int(number.get());
 }
 
-std::int64_t PythonDecoder::to_int(PyObject* number) const {
+std::optional<std::int64_t> PythonDecoder::to_int(PyObject* number) const {
   int overflow = 0;
   const long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
-  if (overflow != 0) fail("an int that does not fit into a signed 64-bit integer");
+  if (overflow != 0) return std::nullopt;
   if (value == -1 && PyErr_Occurred() != nullptr) fail_raised();
   return value;
 }
@@ -108,6 +113,28 @@ std::uint64_t PythonDecoder::get_uint() {
     fail("an int that does not fit into an unsigned 64-bit integer");
   }
   return value;
+}
+
+Bytes PythonDecoder::get_big_int() {
+  const Object number = as_int();
+#if PY_VERSION_HEX >= 0x030D0000
+  constexpr int kFlags = Py_ASNATIVEBYTES_LITTLE_ENDIAN;
+  const Py_ssize_t size = PyLong_AsNativeBytes(number.get(), nullptr, 0, kFlags);
+  if (size < 0) fail_raised();
+  Bytes bytes(static_cast<std::size_t>(size));
+  if (PyLong_AsNativeBytes(number.get(), bytes.data(), size, kFlags) < 0) fail_raised();
+#else
+  const std::size_t bits = _PyLong_NumBits(number.get());
+  if (bits == static_cast<std::size_t>(-1) && PyErr_Occurred() != nullptr) fail_raised();
+  Bytes bytes(bits / 8 + 1);  // there is always room for the sign
+  if (_PyLong_AsByteArray(reinterpret_cast<PyLongObject*>(number.get()),
+                          reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(), /*little_endian=*/1,
+                          /*is_signed=*/1) != 0) {
+    fail_raised();
+  }
+#endif
+  bytes.resize(detail::minimal(bytes).size());
+  return bytes;
 }
 
 double PythonDecoder::get_float() {

@@ -19,6 +19,8 @@ class PythonDecoder final : public Decoder {
   bool get_bool() override;
   std::int64_t get_int() override;
   std::uint64_t get_uint() override;
+  std::optional<std::int64_t> small_int() override;
+  Bytes get_big_int() override;
   double get_float() override;
   std::string get_str() override;
   Bytes get_bytes() override;
@@ -35,7 +37,7 @@ class PythonDecoder final : public Decoder {
   /// Fails with the Python exception that is set.
   [[noreturn]] void fail_raised() const;
   void check_depth() const;
-  [[nodiscard]] std::int64_t to_int(PyObject* number) const;
+  [[nodiscard]] std::optional<std::int64_t> to_int(PyObject* number) const;
   /// The object as an int, or a failure.
   [[nodiscard]] Object as_int() const;
   template <class Get>

@@ -19,6 +19,16 @@ void PythonEncoder::fail_unfinished() {
   fail(frames_.empty() ? "its Converter wrote no value" : "its Converter left a container open");
 }
 
+void PythonEncoder::put_big_int(std::span<const std::byte> twos_complement) {
+  if (twos_complement.empty()) return put_int(0);  // no bytes may be at no address, which CPython takes ill
+#if PY_VERSION_HEX >= 0x030D0000
+  put(PyLong_FromNativeBytes(twos_complement.data(), twos_complement.size(), Py_ASNATIVEBYTES_LITTLE_ENDIAN));
+#else
+  put(_PyLong_FromByteArray(reinterpret_cast<const unsigned char*>(twos_complement.data()),
+                            twos_complement.size(), /*little_endian=*/1, /*is_signed=*/1));
+#endif
+}
+
 void PythonEncoder::put_str(std::string_view utf8) {
   // surrogatepass: what get_str() made of lone surrogates goes back as it came.
   PyObject* text = PyUnicode_DecodeUTF8(utf8.data(), static_cast<Py_ssize_t>(utf8.size()), "surrogatepass");

@@ -36,6 +36,7 @@ class PythonEncoder final : public Encoder {
   void put_bool(bool value) override { put(Py_NewRef(value ? Py_True : Py_False)); }
   void put_int(std::int64_t value) override { put(PyLong_FromLongLong(value)); }
   void put_uint(std::uint64_t value) override { put(PyLong_FromUnsignedLongLong(value)); }
+  void put_big_int(std::span<const std::byte> twos_complement) override;
   void put_float(double value) override { put(PyFloat_FromDouble(value)); }
   void put_str(std::string_view utf8) override;
   void put_bytes(std::span<const std::byte> bytes) override;

@@ -108,6 +108,14 @@ std::vector<TaskKind> kinds() {
          EXPECT_TRUE(worker.call<Value>("json:loads", R"({"a": [1, "two", null, 4.5, true]})").get().kind() ==
                      Kind::kDict);
        }},
+      {"BigInt",
+       [](const Submitter& worker) {
+         const BigInt big = *BigInt::parse("-340282366920938463463374607431768211456");
+         EXPECT_EQ(worker.call<BigInt>("operator:pos", big).get(), big);
+         EXPECT_EQ(worker.call<Value>("operator:pos", Value(big)).get(), Value(big));
+         expect_code(worker.call<std::int64_t>("operator:pos", big), ErrorCode::kConversion);
+         expect_code(worker.call<BigInt>("builtins:str", big), ErrorCode::kConversion);
+       }},
       {"Set",
        [](const Submitter& worker) {
          using Numbers = std::set<int>;
