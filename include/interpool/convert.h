@@ -43,6 +43,14 @@ enum class Kind : std::uint8_t { kNone, kBool, kInt, kFloat, kStr, kBytes, kList
 /// The name of a kind as Python users know it: "None", "int", "dict", …
 INTERPOOL_API const char* to_string(Kind kind) noexcept;
 
+/// A length of time as datetime.timedelta has it, or the time that long after 1970-01-01 00:00 UTC. Of a
+/// negative one only the days are negative.
+struct DayTime {
+  std::int64_t days = 0;
+  std::int32_t seconds = 0;       ///< 0 to 86399
+  std::int32_t microseconds = 0;  ///< 0 to 999999
+};
+
 /// Writes one value, piece by piece. Each container takes exactly the announced number of values
 /// (a dict: that many keys, each followed by its value) and is closed by end().
 ///
@@ -70,6 +78,12 @@ class INTERPOOL_API Encoder {
   virtual void put_str(std::string_view utf8) = 0;
   /// bytes, copied.
   virtual void put_bytes(std::span<const std::byte> bytes) = 0;
+  /// A datetime.timedelta. A Value holds none, nor the other two: there, these are a ConversionError.
+  virtual void put_duration(const DayTime& duration) = 0;
+  /// A datetime.datetime, aware, in UTC.
+  virtual void put_time(const DayTime& since_epoch) = 0;
+  /// A datetime.date.
+  virtual void put_date(std::int64_t days_since_epoch) = 0;
   /// Opens a list of `size` items.
   virtual void begin_list(std::size_t size) = 0;
   /// Opens a tuple of `size` items.
@@ -80,6 +94,10 @@ class INTERPOOL_API Encoder {
   virtual void begin_set(std::size_t size) = 0;
   /// Closes the container that was opened last; throws ConversionError if it is not full.
   virtual void end() = 0;
+  /// Where the next value goes: `args[0].names[1]`; empty for the whole.
+  [[nodiscard]] virtual std::string path() const = 0;
+  /// Throws a ConversionError that names that path.
+  [[noreturn]] void fail(std::string reason) const;
 
  protected:
   ~Encoder();
@@ -118,6 +136,12 @@ class INTERPOOL_API Decoder {
   virtual std::string get_str() = 0;
   /// A copy of bytes, or of what else shows its memory in one piece (bytearray, memoryview, array).
   virtual Bytes get_bytes() = 0;
+  /// Of a datetime.timedelta.
+  virtual DayTime get_duration() = 0;
+  /// Of an aware datetime.datetime, whatever its zone: a naive one does not say which time it is.
+  virtual DayTime get_time() = 0;
+  /// The days since 1970-01-01 of a datetime.date; a datetime is none.
+  virtual std::int32_t get_date() = 0;
   /// The number of items of a list or tuple, or of entries of a dict.
   virtual std::size_t size() = 0;
   /// Calls `visit` for each item of a list, tuple or other sequence (but not str or bytes), in order.
@@ -225,7 +249,7 @@ constexpr void require_decodable() {
                                            unsigned bits);
 [[noreturn]] INTERPOOL_API void fail_range(const Decoder& in, double value, unsigned bits);
 /// On the way in, where a double is what Python has.
-[[noreturn]] INTERPOOL_API void fail_range(long double value);
+[[noreturn]] INTERPOOL_API void fail_range(const Encoder& out, long double value);
 [[noreturn]] INTERPOOL_API void fail_none(const Decoder& in);
 [[noreturn]] INTERPOOL_API void fail_size(const Decoder& in, std::size_t wanted, std::size_t found);
 /// A path as Python's os functions see it: what is not UTF-8 in it becomes lone surrogates
@@ -378,7 +402,7 @@ template <std::floating_point T>
 struct Converter<T> {
   static void encode(Encoder& out, T value) {
     const auto number = static_cast<double>(value);
-    if (std::isinf(number) && !std::isinf(value)) detail::fail_range(value);
+    if (std::isinf(number) && !std::isinf(value)) detail::fail_range(out, value);
     out.put_float(number);
   }
   static T decode(Decoder& in) {

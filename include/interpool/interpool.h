@@ -4,6 +4,7 @@
 #include <interpool/attached_thread.h>
 #include <interpool/bigint.h>
 #include <interpool/call_options.h>
+#include <interpool/chrono.h>
 #include <interpool/convert.h>
 #include <interpool/error.h>
 #include <interpool/executor.h>

@@ -14,6 +14,7 @@ namespace interpool {
 Encoder::~Encoder() = default;
 Decoder::~Decoder() = default;
 
+void Encoder::fail(std::string reason) const { throw ConversionError(path(), std::move(reason)); }
 void Decoder::fail(std::string reason) const { throw ConversionError(path(), std::move(reason)); }
 
 const char* to_string(Kind kind) noexcept {
@@ -43,8 +44,8 @@ void fail_range(const Decoder& in, double value, unsigned bits) {
   in.fail(fmt::format("{} does not fit into a {}-bit float", value, bits));
 }
 
-void fail_range(long double value) {
-  throw ConversionError({}, fmt::format("{} does not fit into a double", value));
+void fail_range(const Encoder& out, long double value) {
+  out.fail(fmt::format("{} does not fit into a double", value));
 }
 
 void fail_none(const Decoder& in) { in.fail(fmt::format("None wanted, a '{}' found", in.type_name())); }

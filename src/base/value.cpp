@@ -25,6 +25,14 @@ std::string named(Kind kind) {
   }
 }
 
+void append_value_key(std::string& text, const Value& key) {
+  if (key.kind() == Kind::kStr) {
+    append_key(text, key.as_str());
+  } else {
+    append_subscript(text, to_string(key));
+  }
+}
+
 /// Builds a Value. The containers under construction are a stack of frames.
 class ValueEncoder final : public Encoder {
  public:
@@ -42,6 +50,9 @@ class ValueEncoder final : public Encoder {
   void put_float(double value) override { put(Value(value)); }
   void put_str(std::string_view utf8) override { put(Value(std::string(utf8))); }
   void put_bytes(std::span<const std::byte> bytes) override { put(Value(Bytes(bytes.begin(), bytes.end()))); }
+  void put_duration(const DayTime& /*duration*/) override { fail("a Value holds no timedelta"); }
+  void put_time(const DayTime& /*since_epoch*/) override { fail("a Value holds no datetime"); }
+  void put_date(std::int64_t /*days_since_epoch*/) override { fail("a Value holds no date"); }
   void begin_list(std::size_t size) override { begin(Kind::kList, size); }
   void begin_tuple(std::size_t size) override { begin(Kind::kTuple, size); }
   void begin_dict(std::size_t size) override { begin(Kind::kDict, 2 * size); }
@@ -61,6 +72,17 @@ class ValueEncoder final : public Encoder {
       dict.emplace_back(std::move(frame.items[i]), std::move(frame.items[i + 1]));
     }
     put(Value(std::move(dict)));
+  }
+  [[nodiscard]] std::string path() const override {
+    std::string text;
+    for (const Frame& frame : frames_) {
+      if (frame.kind != Kind::kDict) {
+        append_subscript(text, std::to_string(frame.items.size()));
+      } else if (frame.items.size() % 2 != 0) {  // else it is a key that comes next
+        append_value_key(text, frame.items.back());
+      }
+    }
+    return text;
   }
 
  private:
@@ -87,7 +109,6 @@ class ValueEncoder final : public Encoder {
     if (frame.items.size() == frame.size) fail("its Converter wrote more values than it announced");
     frame.items.push_back(std::move(value));
   }
-  [[noreturn]] static void fail(std::string reason) { throw ConversionError({}, std::move(reason)); }
 
   std::vector<Frame> frames_;
   std::optional<Value> result_;
@@ -98,13 +119,7 @@ class ValueKeyStep final : public PathStep {
   ValueKeyStep(const PathStep* parent, const Value& key) noexcept : PathStep(parent), key_(key) {}
 
  private:
-  void append(std::string& text) const override {
-    if (key_.kind() == Kind::kStr) {
-      append_key(text, key_.as_str());
-    } else {
-      append_subscript(text, to_string(key_));
-    }
-  }
+  void append(std::string& text) const override { append_value_key(text, key_); }
   const Value& key_;
 };
 
@@ -149,6 +164,9 @@ class ValueDecoder final : public Decoder {
     require(Kind::kBytes);
     return value_.as_bytes();
   }
+  DayTime get_duration() override { fail_kind("a timedelta"); }
+  DayTime get_time() override { fail_kind("a datetime"); }
+  std::int32_t get_date() override { fail_kind("a date"); }
   std::size_t size() override {
     if (kind() != Kind::kList && kind() != Kind::kTuple && kind() != Kind::kDict)
       fail_kind("a list, tuple or dict");

@@ -180,6 +180,21 @@ Bytes PythonDecoder::get_bytes() {
   return bytes;
 }
 
+template <class T>
+T PythonDecoder::read_time(Timed wanted, const char* name, Reading<T> (*read)(PyObject*)) const {
+  const Timed found = timed_kind(object_);
+  if (found == Timed::kRaised) fail_raised();
+  if (found != wanted) fail_kind(name);
+  const Reading<T> reading = read(object_);
+  if (reading.value) return *reading.value;
+  if (reading.reason != nullptr) fail(reading.reason);
+  fail_raised();
+}
+
+DayTime PythonDecoder::get_duration() { return read_time(Timed::kDuration, "a timedelta", read_timedelta); }
+DayTime PythonDecoder::get_time() { return read_time(Timed::kTime, "an aware datetime", read_datetime); }
+std::int32_t PythonDecoder::get_date() { return read_time(Timed::kDate, "a date", read_date); }
+
 std::size_t PythonDecoder::size() {
   if (PyDict_Check(object_) == 0 && !is_sequence(object_)) fail_kind("a list, tuple or dict");
   const Py_ssize_t size = PyObject_Size(object_);

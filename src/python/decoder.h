@@ -4,6 +4,7 @@
 #include "base/path.h"
 #include "interpool/convert.h"
 #include "python/cpython.h"
+#include "python/times.h"
 
 namespace interpool::python {
 
@@ -24,6 +25,9 @@ class PythonDecoder final : public Decoder {
   double get_float() override;
   std::string get_str() override;
   Bytes get_bytes() override;
+  DayTime get_duration() override;
+  DayTime get_time() override;
+  std::int32_t get_date() override;
   std::size_t size() override;
   void items(detail::FunctionRef<void(Decoder&)> visit) override;
   void entries(detail::FunctionRef<void(Decoder&, Decoder&)> visit) override;
@@ -40,6 +44,8 @@ class PythonDecoder final : public Decoder {
   [[nodiscard]] std::optional<std::int64_t> to_int(PyObject* number) const;
   /// The object as an int, or a failure.
   [[nodiscard]] Object as_int() const;
+  template <class T>
+  T read_time(Timed wanted, const char* name, Reading<T> (*read)(PyObject*)) const;
   template <class Get>
   void visit_items(Py_ssize_t count, Get get, detail::FunctionRef<void(Decoder&)> visit) const;
 

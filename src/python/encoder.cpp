@@ -3,6 +3,7 @@
 #include "base/path.h"
 #include "interpool/error.h"
 #include "python/error_capture.h"
+#include "python/times.h"
 
 #include <fmt/format.h>
 
@@ -45,6 +46,16 @@ void PythonEncoder::put_str(std::string_view utf8) {
 void PythonEncoder::put_bytes(std::span<const std::byte> bytes) {
   put(PyBytes_FromStringAndSize(reinterpret_cast<const char*>(bytes.data()),
                                 static_cast<Py_ssize_t>(bytes.size())));
+}
+
+void PythonEncoder::put_duration(const DayTime& duration) { put(make_timedelta(duration).release()); }
+void PythonEncoder::put_time(const DayTime& since_epoch) {
+  if (!is_date(since_epoch.days)) fail(kNoDate);
+  put(make_datetime(since_epoch).release());
+}
+void PythonEncoder::put_date(std::int64_t days_since_epoch) {
+  if (!is_date(days_since_epoch)) fail(kNoDate);
+  put(make_date(days_since_epoch).release());
 }
 
 void PythonEncoder::begin_list(std::size_t size) {
@@ -118,8 +129,6 @@ std::string PythonEncoder::path() const {
   }
   return text;
 }
-
-void PythonEncoder::fail(std::string reason) { throw ConversionError(path(), std::move(reason)); }
 
 void PythonEncoder::fail_raised() {
   const Failure failure = take_error({});

@@ -40,11 +40,15 @@ class PythonEncoder final : public Encoder {
   void put_float(double value) override { put(PyFloat_FromDouble(value)); }
   void put_str(std::string_view utf8) override;
   void put_bytes(std::span<const std::byte> bytes) override;
+  void put_duration(const DayTime& duration) override;
+  void put_time(const DayTime& since_epoch) override;
+  void put_date(std::int64_t days_since_epoch) override;
   void begin_list(std::size_t size) override;
   void begin_tuple(std::size_t size) override;
   void begin_dict(std::size_t size) override;
   void begin_set(std::size_t size) override;
   void end() override;
+  [[nodiscard]] std::string path() const override;
 
  private:
   enum class Container : std::uint8_t { kList, kTuple, kDict, kSet };
@@ -69,8 +73,6 @@ class PythonEncoder final : public Encoder {
   void drop_frames() noexcept;
   [[noreturn]] void fail_unfinished();
   [[noreturn]] void fail_raised();
-  [[noreturn]] void fail(std::string reason);
-  [[nodiscard]] std::string path() const;
 
   static constexpr std::size_t kInline = 8;
   const std::size_t count_;

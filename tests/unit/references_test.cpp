@@ -131,6 +131,19 @@ std::vector<TaskKind> kinds() {
          expect_code(worker.call<Fraction>("builtins:dict"), ErrorCode::kConversion);
          expect_code(worker.call<Fraction>("builtins:object"), ErrorCode::kConversion);
        }},
+      {"Time",
+       [](const Submitter& worker) {
+         using Time = std::chrono::sys_time<std::chrono::microseconds>;
+         const Time now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
+         EXPECT_EQ(worker.call<Time>("copy:copy", now).get(), now);
+         EXPECT_EQ(worker.call<std::chrono::microseconds>("copy:copy", 90us).get(), 90us);
+         const std::chrono::sys_days day{std::chrono::days(20'000)};
+         EXPECT_EQ(worker.call<std::chrono::sys_days>("copy:copy", day).get(), day);
+         expect_code(worker.call<Time>("datetime:datetime.now"), ErrorCode::kConversion);
+         expect_code(worker.call<std::chrono::hours>("copy:copy", 90us), ErrorCode::kConversion);
+         expect_code(worker.call<std::chrono::hours>("copy:copy", 1), ErrorCode::kConversion);
+         expect_code(worker.call<void>("copy:copy", 1ns), ErrorCode::kConversion);
+       }},
       {"Path",
        [](const Submitter& worker) {
          const std::filesystem::path path = "/a/\xFF";
