@@ -59,6 +59,7 @@ INTERPOOL_API std::string to_string(const BigInt& value);
 /// An int, both ways.
 template <>
 struct Converter<BigInt> {
+  static constexpr Fit takes(Kind kind) { return detail::fit_of_int(kind); }
   static void encode(Encoder& out, const BigInt& value) { out.put_big_int(value.bytes()); }
   static BigInt decode(Decoder& in) { return BigInt::from_bytes(in.get_big_int()); }
 };

@@ -81,6 +81,7 @@ Duration join(const Decoder& in, const DayTime& time) {
 /// nearest Rep. Numbers are no durations.
 template <detail::TickCount Rep, class Period>
 struct Converter<std::chrono::duration<Rep, Period>> {
+  static constexpr Fit takes(Kind kind) { return detail::fit_of(kind, Kind::kOther); }
   using Duration = std::chrono::duration<Rep, Period>;
   static void encode(Encoder& out, Duration value) { out.put_duration(detail::split(out, value)); }
   static Duration decode(Decoder& in) { return detail::join<Duration>(in, in.get_duration()); }
@@ -90,6 +91,7 @@ struct Converter<std::chrono::duration<Rep, Period>> {
 /// one is a ConversionError: it says no time.
 template <detail::TickCount Rep, class Period>
 struct Converter<std::chrono::sys_time<std::chrono::duration<Rep, Period>>> {
+  static constexpr Fit takes(Kind kind) { return detail::fit_of(kind, Kind::kOther); }
   using Duration = std::chrono::duration<Rep, Period>;
   using Time = std::chrono::sys_time<Duration>;
   static void encode(Encoder& out, Time value) { out.put_time(detail::split(out, value.time_since_epoch())); }
@@ -99,6 +101,7 @@ struct Converter<std::chrono::sys_time<std::chrono::duration<Rep, Period>>> {
 /// A datetime.date; a datetime is none.
 template <>
 struct Converter<std::chrono::sys_days> {
+  static constexpr Fit takes(Kind kind) { return detail::fit_of(kind, Kind::kOther); }
   static void encode(Encoder& out, std::chrono::sys_days value) {
     out.put_date(value.time_since_epoch().count());
   }
@@ -110,6 +113,7 @@ struct Converter<std::chrono::sys_days> {
 /// A datetime.date, if it is ok(); a datetime is none.
 template <>
 struct Converter<std::chrono::year_month_day> {
+  static constexpr Fit takes(Kind kind) { return detail::fit_of(kind, Kind::kOther); }
   static void encode(Encoder& out, std::chrono::year_month_day value) {
     if (!value.ok()) detail::fail_date(out);
     Converter<std::chrono::sys_days>::encode(out, value);

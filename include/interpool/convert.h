@@ -8,12 +8,14 @@
 #include <interpool/detail/api.h>
 #include <interpool/detail/function_ref.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <limits>
 #include <map>
 #include <optional>
@@ -26,6 +28,7 @@
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace interpool {
@@ -42,6 +45,21 @@ enum class Kind : std::uint8_t { kNone, kBool, kInt, kFloat, kStr, kBytes, kList
 
 /// The name of a kind as Python users know it: "None", "int", "dict", …
 INTERPOOL_API const char* to_string(Kind kind) noexcept;
+
+/// How a type likes values of a kind.
+enum class Fit : std::uint8_t { kNever, kPossible, kLikely };
+
+namespace detail {
+
+/// What the variants inside one whole value share. Reading a value by trial may read the same data again and
+/// again, in time that grows exponentially with the depth, unless it is bounded.
+struct Attempts {
+  std::size_t started = 0;  ///< alternatives that were tried
+  std::size_t wasted = 0;   ///< of them, those inside another one that did not fit in the end
+  bool final = false;       ///< the whole value is no good, whatever else is tried
+};
+
+}  // namespace detail
 
 /// A length of time as datetime.timedelta has it, or the time that long after 1970-01-01 00:00 UTC. Of a
 /// negative one only the days are negative.
@@ -161,6 +179,8 @@ class INTERPOOL_API Decoder {
   [[nodiscard]] virtual std::string path() const = 0;
   /// Throws a ConversionError that names this value's path.
   [[noreturn]] void fail(std::string reason) const;
+  /// For std::variant.
+  virtual detail::Attempts& attempts() noexcept = 0;
 
  protected:
   ~Decoder();
@@ -177,7 +197,9 @@ class INTERPOOL_API Decoder {
 ///       }
 ///     };
 ///
-/// Both functions run on a worker, under its GIL; what they throw becomes the task's error.
+/// Both functions run on a worker, under its GIL; what they throw becomes the task's error. In a
+/// std::variant, a type whose Converter has a `static constexpr Fit takes(Kind kind)` is tried for these
+/// kinds only, and before others for those that are likely; one without is tried for any.
 template <class T>
 struct Converter;
 
@@ -259,6 +281,26 @@ INTERPOOL_API std::string text_of_path(std::string_view native);
 INTERPOOL_API std::optional<std::string> path_of_text(std::string_view text);
 /// A key that is neither less than others nor equal.
 [[noreturn]] INTERPOOL_API void fail_nan(const Decoder& key);
+
+/// How T likes values of that kind.
+template <class T>
+constexpr Fit fit(Kind kind) {
+  if constexpr (requires { Converter<T>::takes(kind); }) {
+    return Converter<T>::takes(kind);
+  } else {
+    return Fit::kPossible;
+  }
+}
+constexpr Fit fit_of(Kind kind, Kind likely, std::initializer_list<Kind> possible = {}) {
+  if (kind == likely) return Fit::kLikely;
+  return std::ranges::find(possible, kind) != possible.end() ? Fit::kPossible : Fit::kNever;
+}
+constexpr Fit fit_of_int(Kind kind) { return fit_of(kind, Kind::kInt, {Kind::kBool, Kind::kOther}); }
+
+/// Reads `in` as one of the alternatives that fit: the likely ones first, each in its order. Throws what the
+/// only one that fits throws, or what each of them said.
+INTERPOOL_API void decode_alternative(Decoder& in, std::span<const Fit> fits,
+                                      FunctionRef<void(std::size_t index)> decode);
 
 /// How much of a size that Python claims is worth reserving: a sequence may claim what it likes.
 constexpr std::size_t believable_size(std::size_t claimed) { return claimed < 4096 ? claimed : 4096; }
@@ -348,6 +390,7 @@ constexpr std::optional<T> integer_of(std::span<const std::byte> bytes) noexcept
 /// None.
 template <>
 struct Converter<std::nullptr_t> {
+  static constexpr Fit takes(Kind kind) { return detail::fit_of(kind, Kind::kNone); }
   static void encode(Encoder& out, std::nullptr_t /*none*/) { out.put_none(); }
   static std::nullptr_t decode(Decoder& in) {
     if (in.kind() != Kind::kNone) detail::fail_none(in);
@@ -355,9 +398,21 @@ struct Converter<std::nullptr_t> {
   }
 };
 
+/// None, in a variant that may hold nothing.
+template <>
+struct Converter<std::monostate> {
+  static constexpr Fit takes(Kind kind) { return detail::fit_of(kind, Kind::kNone); }
+  static void encode(Encoder& out, std::monostate /*none*/) { out.put_none(); }
+  static std::monostate decode(Decoder& in) {
+    if (in.kind() != Kind::kNone) detail::fail_none(in);
+    return {};
+  }
+};
+
 /// A bool, both ways; an int is none.
 template <>
 struct Converter<bool> {
+  static constexpr Fit takes(Kind kind) { return detail::fit_of(kind, Kind::kBool); }
   static void encode(Encoder& out, bool value) { out.put_bool(value); }
   static bool decode(Decoder& in) { return in.get_bool(); }
 };
@@ -365,6 +420,7 @@ struct Converter<bool> {
 /// Integers are never truncated: what does not fit is a ConversionError.
 template <detail::Integer T>
 struct Converter<T> {
+  static constexpr Fit takes(Kind kind) { return detail::fit_of_int(kind); }
   static void encode(Encoder& out, T value) {
     if constexpr (std::is_signed_v<T>) {
       out.put_int(value);
@@ -388,6 +444,7 @@ struct Converter<T> {
 /// The same of 128 bits, where the compiler has them.
 template <detail::WideInteger T>
 struct Converter<T> {
+  static constexpr Fit takes(Kind kind) { return detail::fit_of_int(kind); }
   static void encode(Encoder& out, T value) { out.put_big_int(detail::bytes_of(value)); }
   static T decode(Decoder& in) {
     const std::optional<T> value = detail::integer_of<T>(in.get_big_int());
@@ -400,6 +457,9 @@ struct Converter<T> {
 /// ConversionError.
 template <std::floating_point T>
 struct Converter<T> {
+  static constexpr Fit takes(Kind kind) {
+    return detail::fit_of(kind, Kind::kFloat, {Kind::kInt, Kind::kBool, Kind::kOther});
+  }
   static void encode(Encoder& out, T value) {
     const auto number = static_cast<double>(value);
     if (std::isinf(number) && !std::isinf(value)) detail::fail_range(out, value);
@@ -416,6 +476,7 @@ struct Converter<T> {
 /// A str, in UTF-8; bytes are none.
 template <>
 struct Converter<std::string> {
+  static constexpr Fit takes(Kind kind) { return detail::fit_of(kind, Kind::kStr); }
   static void encode(Encoder& out, const std::string& value) { out.put_str(value); }
   static std::string decode(Decoder& in) { return in.get_str(); }
 };
@@ -423,6 +484,7 @@ struct Converter<std::string> {
 /// bytes, not a list of ints.
 template <>
 struct Converter<Bytes> {
+  static constexpr Fit takes(Kind kind) { return detail::fit_of(kind, Kind::kBytes, {Kind::kOther}); }
   static void encode(Encoder& out, const Bytes& value) { out.put_bytes(value); }
   static Bytes decode(Decoder& in) { return in.get_bytes(); }
 };
@@ -430,6 +492,7 @@ struct Converter<Bytes> {
 /// None for an empty one.
 template <class T>
 struct Converter<std::optional<T>> {
+  static constexpr Fit takes(Kind kind) { return kind == Kind::kNone ? Fit::kLikely : detail::fit<T>(kind); }
   static void encode(Encoder& out, const std::optional<T>& value) {
     if (value) {
       Converter<T>::encode(out, *value);
@@ -446,6 +509,9 @@ struct Converter<std::optional<T>> {
 /// A list to Python; a list, tuple or other sequence from it.
 template <class T>
 struct Converter<std::vector<T>> {
+  static constexpr Fit takes(Kind kind) {
+    return detail::fit_of(kind, Kind::kList, {Kind::kTuple, Kind::kBytes, Kind::kOther});
+  }
   static void encode(Encoder& out, const std::vector<T>& value) {
     out.begin_list(value.size());
     for (const auto& item : value) Converter<T>::encode(out, item);
@@ -462,6 +528,9 @@ struct Converter<std::vector<T>> {
 /// A list to Python; a sequence of exactly N items from it.
 template <class T, std::size_t N>
 struct Converter<std::array<T, N>> {
+  static constexpr Fit takes(Kind kind) {
+    return detail::fit_of(kind, Kind::kList, {Kind::kTuple, Kind::kBytes, Kind::kOther});
+  }
   static void encode(Encoder& out, const std::array<T, N>& value) {
     out.begin_list(N);
     for (const auto& item : value) Converter<T>::encode(out, item);
@@ -482,6 +551,9 @@ struct Converter<std::array<T, N>> {
 /// A tuple to Python; a sequence of exactly that length from it.
 template <class... Ts>
 struct Converter<std::tuple<Ts...>> {
+  static constexpr Fit takes(Kind kind) {
+    return detail::fit_of(kind, Kind::kTuple, {Kind::kList, Kind::kBytes, Kind::kOther});
+  }
   static void encode(Encoder& out, const std::tuple<Ts...>& value) {
     out.begin_tuple(sizeof...(Ts));
     std::apply([&](const Ts&... item) { (Converter<Ts>::encode(out, item), ...); }, value);
@@ -508,6 +580,7 @@ struct Converter<std::tuple<Ts...>> {
 /// A tuple of two to Python; a sequence of two from it.
 template <class A, class B>
 struct Converter<std::pair<A, B>> {
+  static constexpr Fit takes(Kind kind) { return Converter<std::tuple<A, B>>::takes(kind); }
   static void encode(Encoder& out, const std::pair<A, B>& value) {
     out.begin_tuple(2);
     Converter<A>::encode(out, value.first);
@@ -533,6 +606,7 @@ void check_key(const Decoder& in, const typename Container::key_type& key) {
 
 template <class Map>
 struct MapConverter {
+  static constexpr Fit takes(Kind kind) { return fit_of(kind, Kind::kDict); }
   using Key = typename Map::key_type;
   using Mapped = typename Map::mapped_type;
   static void encode(Encoder& out, const Map& value) {
@@ -568,6 +642,7 @@ namespace detail {
 
 template <class Set>
 struct SetConverter {
+  static constexpr Fit takes(Kind kind) { return fit_of(kind, Kind::kOther, {Kind::kList}); }
   using Member = typename Set::key_type;
   static void encode(Encoder& out, const Set& value) {
     out.begin_set(value.size());
@@ -616,6 +691,7 @@ concept NumberedEnum =
 /// enumerator has it or not; so the enumeration needs a type that is written down, as `enum class` has.
 template <detail::NumberedEnum T>
 struct Converter<T> {
+  static constexpr Fit takes(Kind kind) { return detail::fit_of_int(kind); }
   static void encode(Encoder& out, T value) {
     if constexpr (kSigned) {
       out.put_int(static_cast<std::int64_t>(value));
@@ -648,10 +724,42 @@ struct Converter<T> {
 /// bytes or a pathlib.Path.
 template <>
 struct Converter<std::filesystem::path> {
+  static constexpr Fit takes(Kind kind) {
+    return detail::fit_of(kind, Kind::kOther, {Kind::kStr, Kind::kBytes});
+  }
   static void encode(Encoder& out, const std::filesystem::path& value) {
     out.put_str(detail::text_of_path(value.native()));
   }
   static std::filesystem::path decode(Decoder& in) { return in.get_path(); }
+};
+
+/// To Python, what it holds. From Python, the first alternative to which values of that kind are likely, and
+/// that takes it; then the first to which they are possible: so 1 is an int in a variant of double and int,
+/// and a double in one of double and std::string. Alternatives of one kind, as structs are, are tried in
+/// their order, and a bound is kept on what is read in vain.
+template <class... Ts>
+struct Converter<std::variant<Ts...>> {
+  static constexpr Fit takes(Kind kind) { return std::max({detail::fit<Ts>(kind)...}); }
+  static void encode(Encoder& out, const std::variant<Ts...>& value) {
+    if (value.valueless_by_exception()) out.fail("a variant that has lost its value to an exception");
+    std::visit([&]<class T>(const T& held) { Converter<T>::encode(out, held); }, value);
+  }
+  static std::variant<Ts...> decode(Decoder& in) {
+    const Kind kind = in.kind();
+    const Fit fits[] = {detail::fit<Ts>(kind)...};
+    std::optional<std::variant<Ts...>> value;
+    detail::decode_alternative(
+        in, fits, [&](std::size_t index) { decode_at(in, index, value, std::index_sequence_for<Ts...>{}); });
+    return std::move(*value);
+  }
+
+ private:
+  template <std::size_t... I>
+  static void decode_at(Decoder& in, std::size_t index, std::optional<std::variant<Ts...>>& value,
+                        std::index_sequence<I...> /*indices*/) {
+    (void)((I == index ? (value.emplace(std::in_place_index<I>, Converter<Ts>::decode(in)), true) : false) ||
+           ...);
+  }
 };
 
 }  // namespace interpool

@@ -125,6 +125,7 @@ INTERPOOL_API std::string to_string(const Value& value);
 /// Whatever has a native form; kOther is a ConversionError.
 template <>
 struct INTERPOOL_API Converter<Value> {
+  static constexpr Fit takes(Kind kind) { return kind == Kind::kOther ? Fit::kNever : Fit::kPossible; }
   static void encode(Encoder& out, const Value& value);
   static Value decode(Decoder& in);
 };

@@ -125,7 +125,8 @@ class ValueKeyStep final : public PathStep {
 
 class ValueDecoder final : public Decoder {
  public:
-  explicit ValueDecoder(const Value& value, const PathStep* at = nullptr) noexcept : value_(value), at_(at) {}
+  ValueDecoder(const Value& value, detail::Attempts& attempts, const PathStep* at = nullptr) noexcept
+      : value_(value), attempts_(attempts), at_(at) {}
 
   [[nodiscard]] Kind kind() const override { return value_.kind(); }
   [[nodiscard]] std::string type_name() const override { return to_string(kind()); }
@@ -178,7 +179,7 @@ class ValueDecoder final : public Decoder {
     std::size_t index = 0;
     for (const Value& item : value_.as_list()) {
       const IndexStep step(at_, index++);
-      ValueDecoder decoder(item, &step);
+      ValueDecoder decoder(item, attempts_, &step);
       visit(decoder);
     }
   }
@@ -187,8 +188,8 @@ class ValueDecoder final : public Decoder {
     check_depth();
     for (const auto& [key, mapped] : value_.as_dict()) {
       const ValueKeyStep step(at_, key);
-      ValueDecoder key_decoder(key, &step);
-      ValueDecoder mapped_decoder(mapped, &step);
+      ValueDecoder key_decoder(key, attempts_, &step);
+      ValueDecoder mapped_decoder(mapped, attempts_, &step);
       visit(key_decoder, mapped_decoder);
     }
   }
@@ -199,7 +200,7 @@ class ValueDecoder final : public Decoder {
     for (const auto& [key, mapped] : value_.as_dict()) {
       if (key.kind() != Kind::kStr || key.as_str() != name) continue;
       const FieldStep step(at_, name);
-      ValueDecoder decoder(mapped, &step);
+      ValueDecoder decoder(mapped, attempts_, &step);
       visit(decoder);
       return true;
     }
@@ -218,6 +219,7 @@ class ValueDecoder final : public Decoder {
     return std::move(*path);
   }
   [[nodiscard]] std::string path() const override { return at_ == nullptr ? std::string() : at_->text(); }
+  detail::Attempts& attempts() noexcept override { return attempts_; }
 
  private:
   [[nodiscard]] BigInt get_any_int() const {
@@ -227,6 +229,7 @@ class ValueDecoder final : public Decoder {
   }
   void check_depth() const {
     if (at_ != nullptr && at_->depth() >= kMaxDepth) {
+      attempts_.final = true;
       fail(fmt::format("nested deeper than {} containers", kMaxDepth));
     }
   }
@@ -238,6 +241,7 @@ class ValueDecoder final : public Decoder {
   }
 
   const Value& value_;
+  detail::Attempts& attempts_;
   const PathStep* at_;
 };
 
@@ -416,7 +420,8 @@ Value Value::encode(detail::FunctionRef<void(Encoder&)> write) {
 }
 
 void Value::decode(detail::FunctionRef<void(Decoder&)> read) const {
-  ValueDecoder decoder(*this);
+  detail::Attempts attempts;
+  ValueDecoder decoder(*this, attempts);
   read(decoder);
 }
 

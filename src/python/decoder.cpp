@@ -208,7 +208,7 @@ void PythonDecoder::visit_items(Py_ssize_t count, Get get, detail::FunctionRef<v
     const IndexStep step(at_, static_cast<std::size_t>(i));
     const Object item = get(i);
     if (!item) fail_raised();
-    PythonDecoder decoder(item.get(), &step);
+    PythonDecoder decoder(item.get(), attempts_, &step);
     visit(decoder);
   }
 }
@@ -237,8 +237,8 @@ void PythonDecoder::entries(detail::FunctionRef<void(Decoder&, Decoder&)> visit)
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pairs.get()); ++i) {
     PyObject* pair = PyList_GET_ITEM(pairs.get(), i);
     const KeyStep step(at_, PyTuple_GET_ITEM(pair, 0));
-    PythonDecoder key(PyTuple_GET_ITEM(pair, 0), &step);
-    PythonDecoder value(PyTuple_GET_ITEM(pair, 1), &step);
+    PythonDecoder key(PyTuple_GET_ITEM(pair, 0), attempts_, &step);
+    PythonDecoder value(PyTuple_GET_ITEM(pair, 1), attempts_, &step);
     visit(key, value);
   }
 }
@@ -250,7 +250,7 @@ void PythonDecoder::members(detail::FunctionRef<void(Decoder&)> visit) {
   if (!all) fail_raised();
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(all.get()); ++i) {
     const MemberStep step(at_, PyList_GET_ITEM(all.get(), i));
-    PythonDecoder member(PyList_GET_ITEM(all.get(), i), &step);
+    PythonDecoder member(PyList_GET_ITEM(all.get(), i), attempts_, &step);
     visit(member);
   }
 }
@@ -276,7 +276,7 @@ bool PythonDecoder::field(std::string_view name, detail::FunctionRef<void(Decode
   }
   if (!value) return false;
   const FieldStep step(at_, name);
-  PythonDecoder decoder(value.get(), &step);
+  PythonDecoder decoder(value.get(), attempts_, &step);
   visit(decoder);
   return true;
 }
@@ -301,6 +301,7 @@ std::string PythonDecoder::get_path() {
 
 void PythonDecoder::check_depth() const {
   if (at_ != nullptr && at_->depth() >= kMaxDepth) {
+    attempts_.final = true;
     fail(fmt::format("nested deeper than {} containers, or contains itself", kMaxDepth));
   }
 }
@@ -312,7 +313,10 @@ void PythonDecoder::fail_kind(const char* wanted) const {
 }
 
 void PythonDecoder::fail_raised() const {
+  const bool no_exception = PyErr_ExceptionMatches(PyExc_Exception) == 0;
+  if (PyErr_ExceptionMatches(PyExc_MemoryError) != 0) attempts_.final = true;
   const Failure failure = take_error({});
+  if (no_exception) failure->raise();
   fail(fmt::format("a '{}' does not convert: {}", type_name(), failure->message()));
 }
 

@@ -12,8 +12,9 @@ namespace interpool::python {
 /// a sequence's `__getitem__`), so everything visited is held by a reference of our own.
 class PythonDecoder final : public Decoder {
  public:
-  explicit PythonDecoder(PyObject* object, const PathStep* at = nullptr) noexcept
-      : object_(object), at_(at) {}
+  /// `attempts` are those of the whole value.
+  PythonDecoder(PyObject* object, detail::Attempts& attempts, const PathStep* at = nullptr) noexcept
+      : object_(object), attempts_(attempts), at_(at) {}
 
   [[nodiscard]] Kind kind() const override;
   [[nodiscard]] std::string type_name() const override;
@@ -35,10 +36,12 @@ class PythonDecoder final : public Decoder {
   bool field(std::string_view name, detail::FunctionRef<void(Decoder&)> visit) override;
   std::string get_path() override;
   [[nodiscard]] std::string path() const override;
+  detail::Attempts& attempts() noexcept override { return attempts_; }
 
  private:
   [[noreturn]] void fail_kind(const char* wanted) const;
-  /// Fails with the Python exception that is set.
+  /// Fails with the Python exception that is set. One that is no Exception, as KeyboardInterrupt, is no
+  /// matter of conversion and stays what it is.
   [[noreturn]] void fail_raised() const;
   void check_depth() const;
   [[nodiscard]] std::optional<std::int64_t> to_int(PyObject* number) const;
@@ -50,6 +53,7 @@ class PythonDecoder final : public Decoder {
   void visit_items(Py_ssize_t count, Get get, detail::FunctionRef<void(Decoder&)> visit) const;
 
   PyObject* object_;
+  detail::Attempts& attempts_;
   const PathStep* at_;
 };
 

@@ -18,6 +18,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace {
@@ -143,6 +144,14 @@ std::vector<TaskKind> kinds() {
          expect_code(worker.call<std::chrono::hours>("copy:copy", 90us), ErrorCode::kConversion);
          expect_code(worker.call<std::chrono::hours>("copy:copy", 1), ErrorCode::kConversion);
          expect_code(worker.call<void>("copy:copy", 1ns), ErrorCode::kConversion);
+       }},
+      {"Variant",
+       [](const Submitter& worker) {
+         using Either = std::variant<int, std::vector<int>, Fraction, std::string>;
+         EXPECT_EQ(worker.call<Either>("builtins:abs", Either(-5)).get().index(), 0U);
+         EXPECT_EQ(worker.call<Either>("fractions:Fraction", "1/2").get().index(), 2U);
+         expect_code(worker.call<Either>("builtins:object"), ErrorCode::kConversion);
+         expect_code(worker.call<Either>("builtins:float"), ErrorCode::kConversion);
        }},
       {"Path",
        [](const Submitter& worker) {
