@@ -19,6 +19,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <ranges>
 #include <set>
 #include <span>
 #include <string>
@@ -731,6 +732,50 @@ struct Converter<std::filesystem::path> {
     out.put_str(detail::text_of_path(value.native()));
   }
   static std::filesystem::path decode(Decoder& in) { return in.get_path(); }
+};
+
+/// Whether a container that owns its items converts as a list. Specialise it as false where a Converter of
+/// yours is for many types that look like one.
+template <class T>
+inline constexpr bool kSequenceAsList = true;
+
+namespace detail {
+
+/// Text of whatever type is none: its characters do not convert by themselves.
+template <class T>
+inline constexpr bool kIsCharacter =
+    std::same_as<T, char> || std::same_as<T, wchar_t> || std::same_as<T, char8_t> ||
+    std::same_as<T, char16_t> || std::same_as<T, char32_t>;
+
+/// What owns a row of items and grows at its end: std::deque, std::list, and the like of other libraries.
+template <class T>
+concept OwnedSequence =
+    kSequenceAsList<T> && std::ranges::forward_range<const T> && !std::ranges::view<T> &&
+    std::default_initializable<T> && requires(T& sequence, typename T::value_type&& item) {
+      requires std::same_as<std::remove_cvref_t<std::ranges::range_reference_t<const T>>,
+                            typename T::value_type>;
+      requires !kIsCharacter<typename T::value_type>;
+      sequence.push_back(std::move(item));
+    };
+
+}  // namespace detail
+
+/// A list to Python; a list, tuple or other sequence from it.
+template <detail::OwnedSequence T>
+struct Converter<T> {
+  static constexpr Fit takes(Kind kind) {
+    return Converter<std::vector<typename T::value_type>>::takes(kind);
+  }
+  static void encode(Encoder& out, const T& value) {
+    out.begin_list(static_cast<std::size_t>(std::ranges::distance(value)));
+    for (const auto& item : value) Converter<typename T::value_type>::encode(out, item);
+    out.end();
+  }
+  static T decode(Decoder& in) {
+    T value{};
+    in.items([&](Decoder& item) { value.push_back(Converter<typename T::value_type>::decode(item)); });
+    return value;
+  }
 };
 
 /// To Python, what it holds. From Python, the first alternative to which values of that kind are likely, and
