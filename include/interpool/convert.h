@@ -8,15 +8,18 @@
 #include <interpool/detail/api.h>
 #include <interpool/detail/function_ref.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <limits>
 #include <map>
 #include <optional>
+#include <ranges>
 #include <set>
 #include <span>
 #include <string>
@@ -26,6 +29,7 @@
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace interpool {
@@ -60,6 +64,29 @@ enum class Kind : std::uint8_t {
 /// The name of a kind as Python users know it: "None", "int", "dict", …
 INTERPOOL_API const char* to_string(Kind kind) noexcept;
 
+/// How a type likes values of a kind.
+enum class Fit : std::uint8_t { kNever, kPossible, kLikely };
+
+namespace detail {
+
+/// What the variants inside one whole value share. Reading a value by trial may read the same data again and
+/// again, in time that grows exponentially with the depth, unless it is bounded.
+struct Attempts {
+  std::size_t started = 0;  ///< alternatives that were tried
+  std::size_t wasted = 0;   ///< of them, those inside another one that did not fit in the end
+  bool final = false;       ///< the whole value is no good, whatever else is tried
+};
+
+}  // namespace detail
+
+/// A length of time as datetime.timedelta has it, or the time that long after 1970-01-01 00:00 UTC. Of a
+/// negative one only the days are negative.
+struct DayTime {
+  std::int64_t days = 0;
+  std::int32_t seconds = 0;       ///< 0 to 86399
+  std::int32_t microseconds = 0;  ///< 0 to 999999
+};
+
 /// Writes one value, piece by piece. Each container takes exactly the announced number of values
 /// (a dict: that many keys, each followed by its value) and is closed by end().
 ///
@@ -77,8 +104,10 @@ class INTERPOOL_API Encoder {
   virtual void put_bool(bool value) = 0;
   /// An int.
   virtual void put_int(std::int64_t value) = 0;
-  /// An int. A Value holds signed ones: there, 2^63 and more is a ConversionError.
+  /// An int.
   virtual void put_uint(std::uint64_t value) = 0;
+  /// An int of any size: its two's complement, the lowest byte first, of any length; 0 for none.
+  virtual void put_big_int(std::span<const std::byte> twos_complement) = 0;
   /// A float; infinities and NaN, too.
   virtual void put_float(double value) = 0;
   /// Text in UTF-8; NULs are part of it. Surrogates that came out of a Python str go back in.
@@ -87,6 +116,12 @@ class INTERPOOL_API Encoder {
   virtual void put_bytes(std::span<const std::byte> bytes) = 0;
   /// An `interpool.Buffer`: the same memory, not copied.
   virtual void put_buffer(const Buffer& buffer) = 0;
+  /// A datetime.timedelta. A Value holds none, nor the other two: there, these are a ConversionError.
+  virtual void put_duration(const DayTime& duration) = 0;
+  /// A datetime.datetime, aware, in UTC.
+  virtual void put_time(const DayTime& since_epoch) = 0;
+  /// A datetime.date.
+  virtual void put_date(std::int64_t days_since_epoch) = 0;
   /// Opens a list of `size` items.
   virtual void begin_list(std::size_t size) = 0;
   /// Opens a tuple of `size` items.
@@ -99,6 +134,10 @@ class INTERPOOL_API Encoder {
   virtual void put_callable(detail::NativeCallable& callable) = 0;
   /// Closes the container that was opened last; throws ConversionError if it is not full.
   virtual void end() = 0;
+  /// Where the next value goes: `args[0].names[1]`; empty for the whole.
+  [[nodiscard]] virtual std::string path() const = 0;
+  /// Throws a ConversionError that names that path.
+  [[noreturn]] void fail(std::string reason) const;
 
  protected:
   ~Encoder();
@@ -126,6 +165,10 @@ class INTERPOOL_API Decoder {
   virtual std::int64_t get_int() = 0;
   /// The same without a sign; a negative number does not fit.
   virtual std::uint64_t get_uint() = 0;
+  /// What get_int() gives, but nothing where 64 bits do not hold it.
+  virtual std::optional<std::int64_t> small_int() = 0;
+  /// The same of any size: its two's complement, the lowest byte first, in the fewest bytes; none for 0.
+  virtual Bytes get_big_int() = 0;
   /// Accepts an int when a double holds it exactly. What has a `__float__` (Decimal, Fraction, numpy's
   /// scalars) gives what float() makes of it in Python, which may be rounded.
   virtual double get_float() = 0;
@@ -136,6 +179,12 @@ class INTERPOOL_API Decoder {
   /// Of an `interpool.Buffer`, or a memoryview of one, the same memory; of whatever else has the buffer
   /// protocol a copy, in C order, with its format and shape.
   virtual Buffer get_buffer() = 0;
+  /// Of a datetime.timedelta.
+  virtual DayTime get_duration() = 0;
+  /// Of an aware datetime.datetime, whatever its zone: a naive one does not say which time it is.
+  virtual DayTime get_time() = 0;
+  /// The days since 1970-01-01 of a datetime.date; a datetime is none.
+  virtual std::int32_t get_date() = 0;
   /// The number of items of a list or tuple, or of entries of a dict.
   virtual std::size_t size() = 0;
   /// Calls `visit` for each item of a list, tuple or other sequence (but not str or bytes), in order.
@@ -155,6 +204,8 @@ class INTERPOOL_API Decoder {
   [[nodiscard]] virtual std::string path() const = 0;
   /// Throws a ConversionError that names this value's path.
   [[noreturn]] void fail(std::string reason) const;
+  /// For std::variant.
+  virtual detail::Attempts& attempts() noexcept = 0;
 
  protected:
   ~Decoder();
@@ -171,7 +222,9 @@ class INTERPOOL_API Decoder {
 ///       }
 ///     };
 ///
-/// Both functions run on a worker, under its GIL; what they throw becomes the task's error.
+/// Both functions run on a worker, under its GIL; what they throw becomes the task's error. In a
+/// std::variant, a type whose Converter has a `static constexpr Fit takes(Kind kind)` is tried for these
+/// kinds only, and before others for those that are likely; one without is tried for any.
 template <class T>
 struct Converter;
 
@@ -250,7 +303,7 @@ constexpr void require_decodable() {
                                            unsigned bits);
 [[noreturn]] INTERPOOL_API void fail_range(const Decoder& in, double value, unsigned bits);
 /// On the way in, where a double is what Python has.
-[[noreturn]] INTERPOOL_API void fail_range(long double value);
+[[noreturn]] INTERPOOL_API void fail_range(const Encoder& out, long double value);
 [[noreturn]] INTERPOOL_API void fail_none(const Decoder& in);
 [[noreturn]] INTERPOOL_API void fail_size(const Decoder& in, std::size_t wanted, std::size_t found);
 /// A path as Python's os functions see it: what is not UTF-8 in it becomes lone surrogates
@@ -261,20 +314,115 @@ INTERPOOL_API std::optional<std::string> path_of_text(std::string_view text);
 /// A key that is neither less than others nor equal.
 [[noreturn]] INTERPOOL_API void fail_nan(const Decoder& key);
 
+/// How T likes values of that kind.
+template <class T>
+constexpr Fit fit(Kind kind) {
+  if constexpr (requires { Converter<T>::takes(kind); }) {
+    return Converter<T>::takes(kind);
+  } else {
+    return Fit::kPossible;
+  }
+}
+constexpr Fit fit_of(Kind kind, Kind likely, std::initializer_list<Kind> possible = {}) {
+  if (kind == likely) return Fit::kLikely;
+  return std::ranges::find(possible, kind) != possible.end() ? Fit::kPossible : Fit::kNever;
+}
+constexpr Fit fit_of_int(Kind kind) { return fit_of(kind, Kind::kInt, {Kind::kBool, Kind::kOther}); }
+
+/// Reads `in` as one of the alternatives that fit: the likely ones first, each in its order. Throws what the
+/// only one that fits throws, or what each of them said.
+INTERPOOL_API void decode_alternative(Decoder& in, std::span<const Fit> fits,
+                                      FunctionRef<void(std::size_t index)> decode);
+
 /// How much of a size that Python claims is worth reserving: a sequence may claim what it likes.
 constexpr std::size_t believable_size(std::size_t claimed) { return claimed < 4096 ? claimed : 4096; }
 
-/// Not __int128 either, which some dialects call integral: no archive has room for it.
+/// Without __int128, which only some dialects call integral; see WideInteger.
 template <class T>
 concept Integer = std::integral<T> && sizeof(T) <= sizeof(std::int64_t) && !std::same_as<T, bool> &&
                   !std::same_as<T, char> && !std::same_as<T, wchar_t> && !std::same_as<T, char8_t> &&
                   !std::same_as<T, char16_t> && !std::same_as<T, char32_t>;
+
+template <class T>
+struct UnsignedOf {
+  using type = std::make_unsigned_t<T>;
+};
+/// The compiler's integers of 128 bits, where it has them.
+template <class T>
+inline constexpr bool kIsWideInteger = false;
+#ifdef __SIZEOF_INT128__
+__extension__ typedef __int128 Int128;            // NOLINT(modernize-use-using): takes no __extension__
+__extension__ typedef unsigned __int128 Uint128;  // NOLINT(modernize-use-using)
+template <>
+inline constexpr bool kIsWideInteger<Int128> = true;
+template <>
+inline constexpr bool kIsWideInteger<Uint128> = true;
+template <>
+struct UnsignedOf<Int128> {
+  using type = Uint128;
+};
+template <>
+struct UnsignedOf<Uint128> {
+  using type = Uint128;
+};
+#endif
+template <class T>
+concept WideInteger = kIsWideInteger<T>;
+template <class T>
+concept AnyInteger = Integer<T> || WideInteger<T>;
+template <class T>
+inline constexpr bool kIsSigned = static_cast<T>(-1) < static_cast<T>(0);
+
+// Two's complement, the lowest byte first.
+
+constexpr bool is_negative(std::span<const std::byte> bytes) noexcept {
+  return !bytes.empty() && (bytes.back() & std::byte{0x80}) != std::byte{0};
+}
+
+/// The same number without the bytes at its end that its sign tells already.
+constexpr std::span<const std::byte> minimal(std::span<const std::byte> bytes) noexcept {
+  const bool negative = is_negative(bytes);
+  while (!bytes.empty() && bytes.back() == (negative ? std::byte{0xFF} : std::byte{0}) &&
+         is_negative(bytes.first(bytes.size() - 1)) == negative) {
+    bytes = bytes.first(bytes.size() - 1);
+  }
+  return bytes;
+}
+
+/// With one byte more, for the sign of an unsigned one.
+template <AnyInteger T>
+constexpr std::array<std::byte, sizeof(T) + 1> bytes_of(T value) noexcept {
+  std::array<std::byte, sizeof(T) + 1> bytes{};
+  for (std::size_t i = 0; i < sizeof(T); ++i) bytes[i] = static_cast<std::byte>((value >> (8 * i)) & 0xFF);
+  if (kIsSigned<T> && value < 0) bytes[sizeof(T)] = std::byte{0xFF};
+  return bytes;
+}
+
+/// Nothing where T has no room for it. `bytes` are minimal.
+template <AnyInteger T>
+constexpr std::optional<T> integer_of(std::span<const std::byte> bytes) noexcept {
+  using Unsigned = typename UnsignedOf<T>::type;
+  const bool negative = is_negative(bytes);
+  if (negative && !kIsSigned<T>) return std::nullopt;
+  if (!kIsSigned<T> && bytes.size() == sizeof(T) + 1 && bytes.back() == std::byte{0}) {
+    bytes = bytes.first(sizeof(T));
+  }
+  if (bytes.size() > sizeof(T)) return std::nullopt;
+  auto value = static_cast<Unsigned>(negative ? -1 : 0);
+  for (std::size_t i = bytes.size(); i-- > 0;) {
+    // In two steps: a shift by all of a type's bits is undefined.
+    value = static_cast<Unsigned>((value << 4) << 4);
+    value = static_cast<Unsigned>(value | static_cast<Unsigned>(std::to_integer<unsigned>(bytes[i])));
+  }
+  return static_cast<T>(value);
+}
 
 }  // namespace detail
 
 /// None.
 template <>
 struct Converter<std::nullptr_t> {
+  static constexpr Fit takes(Kind kind) { return detail::fit_of(kind, Kind::kNone); }
   static void encode(Encoder& out, std::nullptr_t /*none*/) { out.put_none(); }
   static std::nullptr_t decode(Decoder& in) {
     if (in.kind() != Kind::kNone) detail::fail_none(in);
@@ -282,9 +430,21 @@ struct Converter<std::nullptr_t> {
   }
 };
 
+/// None, in a variant that may hold nothing.
+template <>
+struct Converter<std::monostate> {
+  static constexpr Fit takes(Kind kind) { return detail::fit_of(kind, Kind::kNone); }
+  static void encode(Encoder& out, std::monostate /*none*/) { out.put_none(); }
+  static std::monostate decode(Decoder& in) {
+    if (in.kind() != Kind::kNone) detail::fail_none(in);
+    return {};
+  }
+};
+
 /// A bool, both ways; an int is none.
 template <>
 struct Converter<bool> {
+  static constexpr Fit takes(Kind kind) { return detail::fit_of(kind, Kind::kBool); }
   static void encode(Encoder& out, bool value) { out.put_bool(value); }
   static bool decode(Decoder& in) { return in.get_bool(); }
 };
@@ -292,6 +452,7 @@ struct Converter<bool> {
 /// Integers are never truncated: what does not fit is a ConversionError.
 template <detail::Integer T>
 struct Converter<T> {
+  static constexpr Fit takes(Kind kind) { return detail::fit_of_int(kind); }
   static void encode(Encoder& out, T value) {
     if constexpr (std::is_signed_v<T>) {
       out.put_int(value);
@@ -312,13 +473,28 @@ struct Converter<T> {
   }
 };
 
+/// The same of 128 bits, where the compiler has them.
+template <detail::WideInteger T>
+struct Converter<T> {
+  static constexpr Fit takes(Kind kind) { return detail::fit_of_int(kind); }
+  static void encode(Encoder& out, T value) { out.put_big_int(detail::bytes_of(value)); }
+  static T decode(Decoder& in) {
+    const std::optional<T> value = detail::integer_of<T>(in.get_big_int());
+    if (!value) detail::fail_range(in, "this int", detail::kIsSigned<T>, 8 * sizeof(T));
+    return *value;
+  }
+};
+
 /// Rounded where T and Python's float, a double, differ; but a number that becomes infinite by that is a
 /// ConversionError.
 template <std::floating_point T>
 struct Converter<T> {
+  static constexpr Fit takes(Kind kind) {
+    return detail::fit_of(kind, Kind::kFloat, {Kind::kInt, Kind::kBool, Kind::kOther});
+  }
   static void encode(Encoder& out, T value) {
     const auto number = static_cast<double>(value);
-    if (std::isinf(number) && !std::isinf(value)) detail::fail_range(value);
+    if (std::isinf(number) && !std::isinf(value)) detail::fail_range(out, value);
     out.put_float(number);
   }
   static T decode(Decoder& in) {
@@ -332,6 +508,7 @@ struct Converter<T> {
 /// A str, in UTF-8; bytes are none.
 template <>
 struct Converter<std::string> {
+  static constexpr Fit takes(Kind kind) { return detail::fit_of(kind, Kind::kStr); }
   static void encode(Encoder& out, const std::string& value) { out.put_str(value); }
   static std::string decode(Decoder& in) { return in.get_str(); }
 };
@@ -339,6 +516,7 @@ struct Converter<std::string> {
 /// bytes, not a list of ints.
 template <>
 struct Converter<Bytes> {
+  static constexpr Fit takes(Kind kind) { return detail::fit_of(kind, Kind::kBytes, {Kind::kOther}); }
   static void encode(Encoder& out, const Bytes& value) { out.put_bytes(value); }
   static Bytes decode(Decoder& in) { return in.get_bytes(); }
 };
@@ -346,6 +524,7 @@ struct Converter<Bytes> {
 /// None for an empty one.
 template <class T>
 struct Converter<std::optional<T>> {
+  static constexpr Fit takes(Kind kind) { return kind == Kind::kNone ? Fit::kLikely : detail::fit<T>(kind); }
   static void encode(Encoder& out, const std::optional<T>& value) {
     if (value) {
       Converter<T>::encode(out, *value);
@@ -362,6 +541,9 @@ struct Converter<std::optional<T>> {
 /// A list to Python; a list, tuple or other sequence from it.
 template <class T>
 struct Converter<std::vector<T>> {
+  static constexpr Fit takes(Kind kind) {
+    return detail::fit_of(kind, Kind::kList, {Kind::kTuple, Kind::kBytes, Kind::kOther});
+  }
   static void encode(Encoder& out, const std::vector<T>& value) {
     out.begin_list(value.size());
     for (const auto& item : value) Converter<T>::encode(out, item);
@@ -378,6 +560,9 @@ struct Converter<std::vector<T>> {
 /// A list to Python; a sequence of exactly N items from it.
 template <class T, std::size_t N>
 struct Converter<std::array<T, N>> {
+  static constexpr Fit takes(Kind kind) {
+    return detail::fit_of(kind, Kind::kList, {Kind::kTuple, Kind::kBytes, Kind::kOther});
+  }
   static void encode(Encoder& out, const std::array<T, N>& value) {
     out.begin_list(N);
     for (const auto& item : value) Converter<T>::encode(out, item);
@@ -398,6 +583,9 @@ struct Converter<std::array<T, N>> {
 /// A tuple to Python; a sequence of exactly that length from it.
 template <class... Ts>
 struct Converter<std::tuple<Ts...>> {
+  static constexpr Fit takes(Kind kind) {
+    return detail::fit_of(kind, Kind::kTuple, {Kind::kList, Kind::kBytes, Kind::kOther});
+  }
   static void encode(Encoder& out, const std::tuple<Ts...>& value) {
     out.begin_tuple(sizeof...(Ts));
     std::apply([&](const Ts&... item) { (Converter<Ts>::encode(out, item), ...); }, value);
@@ -424,6 +612,7 @@ struct Converter<std::tuple<Ts...>> {
 /// A tuple of two to Python; a sequence of two from it.
 template <class A, class B>
 struct Converter<std::pair<A, B>> {
+  static constexpr Fit takes(Kind kind) { return Converter<std::tuple<A, B>>::takes(kind); }
   static void encode(Encoder& out, const std::pair<A, B>& value) {
     out.begin_tuple(2);
     Converter<A>::encode(out, value.first);
@@ -449,6 +638,7 @@ void check_key(const Decoder& in, const typename Container::key_type& key) {
 
 template <class Map>
 struct MapConverter {
+  static constexpr Fit takes(Kind kind) { return fit_of(kind, Kind::kDict); }
   using Key = typename Map::key_type;
   using Mapped = typename Map::mapped_type;
   static void encode(Encoder& out, const Map& value) {
@@ -484,6 +674,7 @@ namespace detail {
 
 template <class Set>
 struct SetConverter {
+  static constexpr Fit takes(Kind kind) { return fit_of(kind, Kind::kOther, {Kind::kList}); }
   using Member = typename Set::key_type;
   static void encode(Encoder& out, const Set& value) {
     out.begin_set(value.size());
@@ -532,6 +723,7 @@ concept NumberedEnum =
 /// enumerator has it or not; so the enumeration needs a type that is written down, as `enum class` has.
 template <detail::NumberedEnum T>
 struct Converter<T> {
+  static constexpr Fit takes(Kind kind) { return detail::fit_of_int(kind); }
   static void encode(Encoder& out, T value) {
     if constexpr (kSigned) {
       out.put_int(static_cast<std::int64_t>(value));
@@ -564,10 +756,86 @@ struct Converter<T> {
 /// bytes or a pathlib.Path.
 template <>
 struct Converter<std::filesystem::path> {
+  static constexpr Fit takes(Kind kind) {
+    return detail::fit_of(kind, Kind::kOther, {Kind::kStr, Kind::kBytes});
+  }
   static void encode(Encoder& out, const std::filesystem::path& value) {
     out.put_str(detail::text_of_path(value.native()));
   }
   static std::filesystem::path decode(Decoder& in) { return in.get_path(); }
+};
+
+/// Whether a container that owns its items converts as a list. Specialise it as false where a Converter of
+/// yours is for many types that look like one.
+template <class T>
+inline constexpr bool kSequenceAsList = true;
+
+namespace detail {
+
+/// Text of whatever type is none: its characters do not convert by themselves.
+template <class T>
+inline constexpr bool kIsCharacter =
+    std::same_as<T, char> || std::same_as<T, wchar_t> || std::same_as<T, char8_t> ||
+    std::same_as<T, char16_t> || std::same_as<T, char32_t>;
+
+/// What owns a row of items and grows at its end: std::deque, std::list, and the like of other libraries.
+template <class T>
+concept OwnedSequence =
+    kSequenceAsList<T> && std::ranges::forward_range<const T> && !std::ranges::view<T> &&
+    std::default_initializable<T> && requires(T& sequence, typename T::value_type&& item) {
+      requires std::same_as<std::remove_cvref_t<std::ranges::range_reference_t<const T>>,
+                            typename T::value_type>;
+      requires !kIsCharacter<typename T::value_type>;
+      sequence.push_back(std::move(item));
+    };
+
+}  // namespace detail
+
+/// A list to Python; a list, tuple or other sequence from it.
+template <detail::OwnedSequence T>
+struct Converter<T> {
+  static constexpr Fit takes(Kind kind) {
+    return Converter<std::vector<typename T::value_type>>::takes(kind);
+  }
+  static void encode(Encoder& out, const T& value) {
+    out.begin_list(static_cast<std::size_t>(std::ranges::distance(value)));
+    for (const auto& item : value) Converter<typename T::value_type>::encode(out, item);
+    out.end();
+  }
+  static T decode(Decoder& in) {
+    T value{};
+    in.items([&](Decoder& item) { value.push_back(Converter<typename T::value_type>::decode(item)); });
+    return value;
+  }
+};
+
+/// To Python, what it holds. From Python, the first alternative to which values of that kind are likely, and
+/// that takes it; then the first to which they are possible: so 1 is an int in a variant of double and int,
+/// and a double in one of double and std::string. Alternatives of one kind, as structs are, are tried in
+/// their order, and a bound is kept on what is read in vain.
+template <class... Ts>
+struct Converter<std::variant<Ts...>> {
+  static constexpr Fit takes(Kind kind) { return std::max({detail::fit<Ts>(kind)...}); }
+  static void encode(Encoder& out, const std::variant<Ts...>& value) {
+    if (value.valueless_by_exception()) out.fail("a variant that has lost its value to an exception");
+    std::visit([&]<class T>(const T& held) { Converter<T>::encode(out, held); }, value);
+  }
+  static std::variant<Ts...> decode(Decoder& in) {
+    const Kind kind = in.kind();
+    const Fit fits[] = {detail::fit<Ts>(kind)...};
+    std::optional<std::variant<Ts...>> value;
+    detail::decode_alternative(
+        in, fits, [&](std::size_t index) { decode_at(in, index, value, std::index_sequence_for<Ts...>{}); });
+    return std::move(*value);
+  }
+
+ private:
+  template <std::size_t... I>
+  static void decode_at(Decoder& in, std::size_t index, std::optional<std::variant<Ts...>>& value,
+                        std::index_sequence<I...> /*indices*/) {
+    (void)((I == index ? (value.emplace(std::in_place_index<I>, Converter<Ts>::decode(in)), true) : false) ||
+           ...);
+  }
 };
 
 }  // namespace interpool

@@ -78,6 +78,10 @@ concept HasFields = !std::is_same_v<std::remove_cvref_t<decltype(kFields<T>)>, d
 /// A dict to Python; a dict or an object from it, by the struct's kFields.
 template <HasFields T>
 struct Converter<T> {
+  static constexpr Fit takes(Kind kind) {
+    return kind == Kind::kNone || kind == Kind::kBool ? Fit::kNever
+                                                      : detail::fit_of(kind, Kind::kDict, {kind});
+  }
   static void encode(Encoder& out, const T& value) {
     out.begin_dict(std::tuple_size_v<std::remove_cvref_t<decltype(kFields<T>)>>);
     std::apply([&](const auto&... one) { (encode_one(out, value, one), ...); }, kFields<T>);

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <interpool/attached_thread.h>
+#include <interpool/bigint.h>
 #include <interpool/buffer.h>
 #include <interpool/call_options.h>
 #include <interpool/callback.h>
+#include <interpool/chrono.h>
 #include <interpool/convert.h>
 #include <interpool/error.h>
 #include <interpool/executor.h>

@@ -1,6 +1,7 @@
 // Value: owned native data of whatever kind Python returned.
 #pragma once
 
+#include <interpool/bigint.h>
 #include <interpool/buffer.h>
 #include <interpool/convert.h>
 #include <interpool/detail/api.h>
@@ -22,8 +23,8 @@ namespace interpool {
 /// Buffer.
 ///
 /// A plain value that owns all it holds, but for the memory of a Buffer, which it shares, and has nothing of
-/// Python in it: copy, move, compare and destroy it anywhere. Integers are 64-bit signed; a larger one is a
-/// ConversionError when it comes out of Python. A dict keeps Python's order, and its keys may be of any kind.
+/// Python in it: copy, move, compare and destroy it anywhere. Integers are of any size, and those of 64 bits
+/// with a sign cost no memory of their own. A dict keeps Python's order, and its keys may be of any kind.
 class INTERPOOL_API Value {
  public:
   /// The items of a list, in order.
@@ -58,6 +59,9 @@ class INTERPOOL_API Value {
   template <detail::Integer T>
     requires(std::is_signed_v<T> || sizeof(T) < sizeof(std::int64_t))
   Value(T value) : data_(static_cast<std::int64_t>(value)) {}  // NOLINT(google-explicit-constructor)
+  template <detail::AnyInteger T>
+  Value(T value) : Value(BigInt(value)) {}  // NOLINT(google-explicit-constructor)
+  Value(BigInt value);                      // NOLINT(google-explicit-constructor)
 
   /// Converts any T that has a Converter; throws ConversionError where one cannot.
   template <Encodable T>
@@ -81,8 +85,12 @@ class INTERPOOL_API Value {
   // between kinds. The references are valid until the value changes or dies.
   /// Of a bool.
   [[nodiscard]] bool as_bool() const;
-  /// Of an int; a bool is none.
+  /// Of an int; a bool is none. One that does not fit is a ConversionError, too.
   [[nodiscard]] std::int64_t as_int() const;
+  /// What as_int() gives, but nothing where 64 bits do not hold it.
+  [[nodiscard]] std::optional<std::int64_t> small_int() const;
+  /// Of an int of any size.
+  [[nodiscard]] BigInt as_big_int() const;
   /// Of a float; an int is none.
   [[nodiscard]] double as_float() const;
   /// The text of a str, in UTF-8.
@@ -112,7 +120,8 @@ class INTERPOOL_API Value {
   void decode(detail::FunctionRef<void(Decoder&)> read) const;
   [[noreturn]] void fail_kind(Kind wanted) const;
 
-  std::variant<std::monostate, bool, std::int64_t, double, std::string, Bytes, List, Tuple, Dict, Buffer>
+  std::variant<std::monostate, bool, std::int64_t, double, std::string, Bytes, List, Tuple, Dict, Buffer,
+               BigInt>  // only what std::int64_t has no room for
       data_;
 };
 
@@ -122,6 +131,7 @@ INTERPOOL_API std::string to_string(const Value& value);
 /// Whatever has a native form; kOther is a ConversionError.
 template <>
 struct INTERPOOL_API Converter<Value> {
+  static constexpr Fit takes(Kind kind) { return kind == Kind::kOther ? Fit::kNever : Fit::kPossible; }
   static void encode(Encoder& out, const Value& value);
   static Value decode(Decoder& in);
 };

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <utility>
@@ -14,6 +15,7 @@ namespace interpool {
 Encoder::~Encoder() = default;
 Decoder::~Decoder() = default;
 
+void Encoder::fail(std::string reason) const { throw ConversionError(path(), std::move(reason)); }
 void Decoder::fail(std::string reason) const { throw ConversionError(path(), std::move(reason)); }
 
 const char* to_string(Kind kind) noexcept {
@@ -44,8 +46,8 @@ void fail_range(const Decoder& in, double value, unsigned bits) {
   in.fail(fmt::format("{} does not fit into a {}-bit float", value, bits));
 }
 
-void fail_range(long double value) {
-  throw ConversionError({}, fmt::format("{} does not fit into a double", value));
+void fail_range(const Encoder& out, long double value) {
+  out.fail(fmt::format("{} does not fit into a double", value));
 }
 
 void fail_none(const Decoder& in) { in.fail(fmt::format("None wanted, a '{}' found", in.type_name())); }
@@ -60,6 +62,39 @@ void fail_field(const Decoder& in, std::string_view name) {
 
 void fail_nan(const Decoder& key) {
   key.fail("a NaN has no place among ordered keys: it is neither less nor equal");
+}
+
+void decode_alternative(Decoder& in, std::span<const Fit> fits, FunctionRef<void(std::size_t index)> decode) {
+  constexpr std::size_t kMostWasted = 100'000;
+  constexpr std::size_t kReasonSize = 200;  // of one alternative,
+  constexpr std::size_t kTextSize = 1000;   // and of all
+  const auto tried = fits.size() - static_cast<std::size_t>(std::ranges::count(fits, Fit::kNever));
+  if (tried == 0) in.fail(fmt::format("no alternative of the variant takes a '{}'", in.type_name()));
+  Attempts& attempts = in.attempts();
+  std::string reasons;
+  for (const Fit fit : {Fit::kLikely, Fit::kPossible}) {
+    for (std::size_t index = 0; index < fits.size(); ++index) {
+      if (fits[index] != fit) continue;
+      const std::size_t before = ++attempts.started;
+      try {
+        return decode(index);
+      } catch (const ConversionError& error) {
+        if (tried == 1 || attempts.final) throw;
+        attempts.wasted += attempts.started - before;
+        if (attempts.wasted > kMostWasted) {
+          attempts.final = true;
+          in.fail(
+              "too many attempts: variants inside variants fail after they have read much; let their "
+              "alternatives differ in kind, or by a member that is read first");
+        }
+        if (reasons.size() < kTextSize) {
+          reasons +=
+              fmt::format("{} ({}) {:.{}}", reasons.empty() ? "" : ";", index, error.message(), kReasonSize);
+        }
+      }
+    }
+  }
+  in.fail(fmt::format("no alternative of the variant takes this '{}':{}", in.type_name(), reasons));
 }
 
 namespace {

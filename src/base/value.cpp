@@ -25,6 +25,14 @@ std::string named(Kind kind) {
   }
 }
 
+void append_value_key(std::string& text, const Value& key) {
+  if (key.kind() == Kind::kStr) {
+    append_key(text, key.as_str());
+  } else {
+    append_subscript(text, to_string(key));
+  }
+}
+
 /// Builds a Value. The containers under construction are a stack of frames.
 class ValueEncoder final : public Encoder {
  public:
@@ -37,16 +45,15 @@ class ValueEncoder final : public Encoder {
   void put_none() override { put(Value()); }
   void put_bool(bool value) override { put(Value(value)); }
   void put_int(std::int64_t value) override { put(Value(value)); }
-  void put_uint(std::uint64_t value) override {
-    if (!std::in_range<std::int64_t>(value)) {
-      fail(fmt::format("{} does not fit into a Value, which holds 64-bit signed integers", value));
-    }
-    put(Value(static_cast<std::int64_t>(value)));
-  }
+  void put_uint(std::uint64_t value) override { put(Value(value)); }
+  void put_big_int(std::span<const std::byte> bytes) override { put(Value(BigInt::from_bytes(bytes))); }
   void put_float(double value) override { put(Value(value)); }
   void put_str(std::string_view utf8) override { put(Value(std::string(utf8))); }
   void put_bytes(std::span<const std::byte> bytes) override { put(Value(Bytes(bytes.begin(), bytes.end()))); }
   void put_buffer(const Buffer& buffer) override { put(Value(buffer)); }
+  void put_duration(const DayTime& /*duration*/) override { fail("a Value holds no timedelta"); }
+  void put_time(const DayTime& /*since_epoch*/) override { fail("a Value holds no datetime"); }
+  void put_date(std::int64_t /*days_since_epoch*/) override { fail("a Value holds no date"); }
   void begin_list(std::size_t size) override { begin(Kind::kList, size); }
   void begin_tuple(std::size_t size) override { begin(Kind::kTuple, size); }
   void begin_dict(std::size_t size) override { begin(Kind::kDict, 2 * size); }
@@ -67,6 +74,17 @@ class ValueEncoder final : public Encoder {
       dict.emplace_back(std::move(frame.items[i]), std::move(frame.items[i + 1]));
     }
     put(Value(std::move(dict)));
+  }
+  [[nodiscard]] std::string path() const override {
+    std::string text;
+    for (const Frame& frame : frames_) {
+      if (frame.kind != Kind::kDict) {
+        append_subscript(text, std::to_string(frame.items.size()));
+      } else if (frame.items.size() % 2 != 0) {  // else it is a key that comes next
+        append_value_key(text, frame.items.back());
+      }
+    }
+    return text;
   }
 
  private:
@@ -93,7 +111,6 @@ class ValueEncoder final : public Encoder {
     if (frame.items.size() == frame.size) fail("its Converter wrote more values than it announced");
     frame.items.push_back(std::move(value));
   }
-  [[noreturn]] static void fail(std::string reason) { throw ConversionError({}, std::move(reason)); }
 
   std::vector<Frame> frames_;
   std::optional<Value> result_;
@@ -104,19 +121,14 @@ class ValueKeyStep final : public PathStep {
   ValueKeyStep(const PathStep* parent, const Value& key) noexcept : PathStep(parent), key_(key) {}
 
  private:
-  void append(std::string& text) const override {
-    if (key_.kind() == Kind::kStr) {
-      append_key(text, key_.as_str());
-    } else {
-      append_subscript(text, to_string(key_));
-    }
-  }
+  void append(std::string& text) const override { append_value_key(text, key_); }
   const Value& key_;
 };
 
 class ValueDecoder final : public Decoder {
  public:
-  explicit ValueDecoder(const Value& value, const PathStep* at = nullptr) noexcept : value_(value), at_(at) {}
+  ValueDecoder(const Value& value, detail::Attempts& attempts, const PathStep* at = nullptr) noexcept
+      : value_(value), attempts_(attempts), at_(at) {}
 
   [[nodiscard]] Kind kind() const override { return value_.kind(); }
   [[nodiscard]] std::string type_name() const override { return to_string(kind()); }
@@ -125,26 +137,27 @@ class ValueDecoder final : public Decoder {
     return value_.as_bool();
   }
   std::int64_t get_int() override {
+    if (const auto value = small_int()) return *value;
+    fail("an int that does not fit into a signed 64-bit integer");
+  }
+  std::optional<std::int64_t> small_int() override {
     if (value_.kind() == Kind::kBool) return value_.as_bool() ? 1 : 0;  // as in Python
     require(Kind::kInt);
-    return value_.as_int();
+    return value_.small_int();
   }
   std::uint64_t get_uint() override {
-    const std::int64_t value = get_int();
-    if (value < 0) fail(fmt::format("{} does not fit into an unsigned integer", value));
-    return static_cast<std::uint64_t>(value);
+    if (const auto value = get_any_int().to<std::uint64_t>()) return *value;
+    fail("an int that does not fit into an unsigned 64-bit integer");
+  }
+  Bytes get_big_int() override {
+    const BigInt number = get_any_int();
+    return {number.bytes().begin(), number.bytes().end()};
   }
   double get_float() override {
     if (value_.kind() == Kind::kFloat) return value_.as_float();
     if (value_.kind() != Kind::kInt && value_.kind() != Kind::kBool) fail_kind(named(Kind::kFloat));
-    const std::int64_t integer = get_int();
-    const auto number = static_cast<double>(integer);
-    // 2^63 is a double and no std::int64_t, so the way back is only open below it.
-    constexpr double kBeyond = 9223372036854775808.0;
-    if (number == kBeyond || static_cast<std::int64_t>(number) != integer) {
-      fail(fmt::format("{} is not exactly a double", integer));
-    }
-    return number;
+    if (const auto number = get_any_int().to_double()) return *number;
+    fail("an int that is not exactly a double");
   }
   std::string get_str() override {
     require(Kind::kStr);
@@ -165,6 +178,9 @@ class ValueDecoder final : public Decoder {
     require(Kind::kBuffer);
     return value_.as_buffer();
   }
+  DayTime get_duration() override { fail_kind("a timedelta"); }
+  DayTime get_time() override { fail_kind("a datetime"); }
+  std::int32_t get_date() override { fail_kind("a date"); }
   std::size_t size() override {
     if (kind() != Kind::kList && kind() != Kind::kTuple && kind() != Kind::kDict)
       fail_kind("a list, tuple or dict");
@@ -176,7 +192,7 @@ class ValueDecoder final : public Decoder {
     std::size_t index = 0;
     for (const Value& item : value_.as_list()) {
       const IndexStep step(at_, index++);
-      ValueDecoder decoder(item, &step);
+      ValueDecoder decoder(item, attempts_, &step);
       visit(decoder);
     }
   }
@@ -185,8 +201,8 @@ class ValueDecoder final : public Decoder {
     check_depth();
     for (const auto& [key, mapped] : value_.as_dict()) {
       const ValueKeyStep step(at_, key);
-      ValueDecoder key_decoder(key, &step);
-      ValueDecoder mapped_decoder(mapped, &step);
+      ValueDecoder key_decoder(key, attempts_, &step);
+      ValueDecoder mapped_decoder(mapped, attempts_, &step);
       visit(key_decoder, mapped_decoder);
     }
   }
@@ -197,7 +213,7 @@ class ValueDecoder final : public Decoder {
     for (const auto& [key, mapped] : value_.as_dict()) {
       if (key.kind() != Kind::kStr || key.as_str() != name) continue;
       const FieldStep step(at_, name);
-      ValueDecoder decoder(mapped, &step);
+      ValueDecoder decoder(mapped, attempts_, &step);
       visit(decoder);
       return true;
     }
@@ -216,10 +232,17 @@ class ValueDecoder final : public Decoder {
     return std::move(*path);
   }
   [[nodiscard]] std::string path() const override { return at_ == nullptr ? std::string() : at_->text(); }
+  detail::Attempts& attempts() noexcept override { return attempts_; }
 
  private:
+  [[nodiscard]] BigInt get_any_int() const {
+    if (value_.kind() == Kind::kBool) return {value_.as_bool() ? 1 : 0};  // as in Python
+    require(Kind::kInt);
+    return value_.as_big_int();
+  }
   void check_depth() const {
     if (at_ != nullptr && at_->depth() >= kMaxDepth) {
+      attempts_.final = true;
       fail(fmt::format("nested deeper than {} containers", kMaxDepth));
     }
   }
@@ -231,6 +254,7 @@ class ValueDecoder final : public Decoder {
   }
 
   const Value& value_;
+  detail::Attempts& attempts_;
   const PathStep* at_;
 };
 
@@ -280,7 +304,7 @@ void append_float(std::string& text, double number) {
 void append_repr(std::string& text, const Value& value) {
   switch (value.kind()) {
     case Kind::kBool: text += value.as_bool() ? "True" : "False"; return;
-    case Kind::kInt: fmt::format_to(std::back_inserter(text), "{}", value.as_int()); return;
+    case Kind::kInt: text += to_string(value.as_big_int()); return;
     case Kind::kFloat: append_float(text, value.as_float()); return;
     case Kind::kStr: append_quoted(text, value.as_str(), false); return;
     case Kind::kBytes: {
@@ -324,7 +348,16 @@ Kind Value::kind() const noexcept {
       std::is_same_v<std::variant_alternative_t<static_cast<std::size_t>(Kind::kBuffer), decltype(data_)>,
                      Buffer>,
       "the alternatives stand in the order of Kind");
+  if (std::holds_alternative<BigInt>(data_)) return Kind::kInt;
   return static_cast<Kind>(data_.index());
+}
+
+Value::Value(BigInt value) {
+  if (const auto small = value.to<std::int64_t>()) {
+    data_ = *small;
+  } else {
+    data_ = std::move(value);
+  }
 }
 
 void Value::fail_kind(Kind wanted) const {
@@ -336,7 +369,17 @@ bool Value::as_bool() const {
   fail_kind(Kind::kBool);
 }
 std::int64_t Value::as_int() const {
+  if (const auto value = small_int()) return *value;
+  throw ConversionError({}, "an int that does not fit into a signed 64-bit integer; as_big_int() has it");
+}
+std::optional<std::int64_t> Value::small_int() const {
   if (const std::int64_t* value = std::get_if<std::int64_t>(&data_)) return *value;
+  if (kind() == Kind::kInt) return std::nullopt;
+  fail_kind(Kind::kInt);
+}
+BigInt Value::as_big_int() const {
+  if (const std::int64_t* value = std::get_if<std::int64_t>(&data_)) return *value;
+  if (const BigInt* value = std::get_if<BigInt>(&data_)) return *value;
   fail_kind(Kind::kInt);
 }
 double Value::as_float() const {
@@ -397,7 +440,8 @@ Value Value::encode(detail::FunctionRef<void(Encoder&)> write) {
 }
 
 void Value::decode(detail::FunctionRef<void(Decoder&)> read) const {
-  ValueDecoder decoder(*this);
+  detail::Attempts attempts;
+  ValueDecoder decoder(*this, attempts);
   read(decoder);
 }
 
@@ -412,7 +456,9 @@ void Converter<Value>::encode(Encoder& out, const Value& value) {
     case Kind::kNone:
     case Kind::kOther: return out.put_none();
     case Kind::kBool: return out.put_bool(value.as_bool());
-    case Kind::kInt: return out.put_int(value.as_int());
+    case Kind::kInt:
+      if (const auto number = value.small_int()) return out.put_int(*number);
+      return Converter<BigInt>::encode(out, value.as_big_int());
     case Kind::kFloat: return out.put_float(value.as_float());
     case Kind::kStr: return out.put_str(value.as_str());
     case Kind::kBytes: return out.put_bytes(value.as_bytes());
@@ -435,7 +481,9 @@ Value Converter<Value>::decode(Decoder& in) {
   switch (in.kind()) {
     case Kind::kNone: return {};
     case Kind::kBool: return in.get_bool();
-    case Kind::kInt: return in.get_int();
+    case Kind::kInt:
+      if (const auto number = in.small_int()) return *number;
+      return Converter<BigInt>::decode(in);
     case Kind::kFloat: return in.get_float();
     case Kind::kStr: return in.get_str();
     case Kind::kBytes: return in.get_bytes();

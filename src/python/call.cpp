@@ -31,7 +31,8 @@ Failure decode_result(const Object& result, detail::DecodeThunk decode, void* st
   if (!result) return take_error(context());
   if (decode == nullptr) return nullptr;
   try {
-    PythonDecoder decoder(result.get());
+    detail::Attempts attempts;
+    PythonDecoder decoder(result.get(), attempts);
     decode(decoder, storage);
     return nullptr;
   } catch (...) {

@@ -89,15 +89,20 @@ Object PythonDecoder::as_int() const {
 }
 
 std::int64_t PythonDecoder::get_int() {
+  if (const auto value = small_int()) return *value;
+  fail("an int that does not fit into a signed 64-bit integer");
+}
+
+std::optional<std::int64_t> PythonDecoder::small_int() {
   if (PyLong_Check(object_) != 0) return to_int(object_);
   const Object number = as_int();
   return to_int(number.get());
 }
 
-std::int64_t PythonDecoder::to_int(PyObject* number) const {
+std::optional<std::int64_t> PythonDecoder::to_int(PyObject* number) const {
   int overflow = 0;
   const long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
-  if (overflow != 0) fail("an int that does not fit into a signed 64-bit integer");
+  if (overflow != 0) return std::nullopt;
   if (value == -1 && PyErr_Occurred() != nullptr) fail_raised();
   return value;
 }
@@ -110,6 +115,28 @@ std::uint64_t PythonDecoder::get_uint() {
     fail("an int that does not fit into an unsigned 64-bit integer");
   }
   return value;
+}
+
+Bytes PythonDecoder::get_big_int() {
+  const Object number = as_int();
+#if PY_VERSION_HEX >= 0x030D0000
+  constexpr int kFlags = Py_ASNATIVEBYTES_LITTLE_ENDIAN;
+  const Py_ssize_t size = PyLong_AsNativeBytes(number.get(), nullptr, 0, kFlags);
+  if (size < 0) fail_raised();
+  Bytes bytes(static_cast<std::size_t>(size));
+  if (PyLong_AsNativeBytes(number.get(), bytes.data(), size, kFlags) < 0) fail_raised();
+#else
+  const std::size_t bits = _PyLong_NumBits(number.get());
+  if (bits == static_cast<std::size_t>(-1) && PyErr_Occurred() != nullptr) fail_raised();
+  Bytes bytes(bits / 8 + 1);  // there is always room for the sign
+  if (_PyLong_AsByteArray(reinterpret_cast<PyLongObject*>(number.get()),
+                          reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(), /*little_endian=*/1,
+                          /*is_signed=*/1) != 0) {
+    fail_raised();
+  }
+#endif
+  bytes.resize(detail::minimal(bytes).size());
+  return bytes;
 }
 
 double PythonDecoder::get_float() {
@@ -167,6 +194,21 @@ Buffer PythonDecoder::get_buffer() {
   fail_raised();
 }
 
+template <class T>
+T PythonDecoder::read_time(Timed wanted, const char* name, Reading<T> (*read)(PyObject*)) const {
+  const Timed found = timed_kind(object_);
+  if (found == Timed::kRaised) fail_raised();
+  if (found != wanted) fail_kind(name);
+  const Reading<T> reading = read(object_);
+  if (reading.value) return *reading.value;
+  if (reading.reason != nullptr) fail(reading.reason);
+  fail_raised();
+}
+
+DayTime PythonDecoder::get_duration() { return read_time(Timed::kDuration, "a timedelta", read_timedelta); }
+DayTime PythonDecoder::get_time() { return read_time(Timed::kTime, "an aware datetime", read_datetime); }
+std::int32_t PythonDecoder::get_date() { return read_time(Timed::kDate, "a date", read_date); }
+
 std::size_t PythonDecoder::size() {
   if (PyDict_Check(object_) == 0 && !is_sequence(object_)) fail_kind("a list, tuple or dict");
   const Py_ssize_t size = PyObject_Size(object_);
@@ -180,7 +222,7 @@ void PythonDecoder::visit_items(Py_ssize_t count, Get get, detail::FunctionRef<v
     const IndexStep step(at_, static_cast<std::size_t>(i));
     const Object item = get(i);
     if (!item) fail_raised();
-    PythonDecoder decoder(item.get(), &step);
+    PythonDecoder decoder(item.get(), attempts_, &step);
     visit(decoder);
   }
 }
@@ -209,8 +251,8 @@ void PythonDecoder::entries(detail::FunctionRef<void(Decoder&, Decoder&)> visit)
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pairs.get()); ++i) {
     PyObject* pair = PyList_GET_ITEM(pairs.get(), i);
     const KeyStep step(at_, PyTuple_GET_ITEM(pair, 0));
-    PythonDecoder key(PyTuple_GET_ITEM(pair, 0), &step);
-    PythonDecoder value(PyTuple_GET_ITEM(pair, 1), &step);
+    PythonDecoder key(PyTuple_GET_ITEM(pair, 0), attempts_, &step);
+    PythonDecoder value(PyTuple_GET_ITEM(pair, 1), attempts_, &step);
     visit(key, value);
   }
 }
@@ -222,7 +264,7 @@ void PythonDecoder::members(detail::FunctionRef<void(Decoder&)> visit) {
   if (!all) fail_raised();
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(all.get()); ++i) {
     const MemberStep step(at_, PyList_GET_ITEM(all.get(), i));
-    PythonDecoder member(PyList_GET_ITEM(all.get(), i), &step);
+    PythonDecoder member(PyList_GET_ITEM(all.get(), i), attempts_, &step);
     visit(member);
   }
 }
@@ -248,7 +290,7 @@ bool PythonDecoder::field(std::string_view name, detail::FunctionRef<void(Decode
   }
   if (!value) return false;
   const FieldStep step(at_, name);
-  PythonDecoder decoder(value.get(), &step);
+  PythonDecoder decoder(value.get(), attempts_, &step);
   visit(decoder);
   return true;
 }
@@ -273,6 +315,7 @@ std::string PythonDecoder::get_path() {
 
 void PythonDecoder::check_depth() const {
   if (at_ != nullptr && at_->depth() >= kMaxDepth) {
+    attempts_.final = true;
     fail(fmt::format("nested deeper than {} containers, or contains itself", kMaxDepth));
   }
 }
@@ -284,7 +327,10 @@ void PythonDecoder::fail_kind(const char* wanted) const {
 }
 
 void PythonDecoder::fail_raised() const {
+  const bool no_exception = PyErr_ExceptionMatches(PyExc_Exception) == 0;
+  if (PyErr_ExceptionMatches(PyExc_MemoryError) != 0) attempts_.final = true;
   const Failure failure = take_error({});
+  if (no_exception) failure->raise();
   fail(fmt::format("a '{}' does not convert: {}", type_name(), failure->message()));
 }
 

@@ -4,6 +4,7 @@
 #include "interpool/error.h"
 #include "python/buffer_object.h"
 #include "python/error_capture.h"
+#include "python/times.h"
 
 #include <fmt/format.h>
 
@@ -18,6 +19,16 @@ void PythonEncoder::drop_frames() noexcept {
 
 void PythonEncoder::fail_unfinished() {
   fail(frames_.empty() ? "its Converter wrote no value" : "its Converter left a container open");
+}
+
+void PythonEncoder::put_big_int(std::span<const std::byte> twos_complement) {
+  if (twos_complement.empty()) return put_int(0);  // no bytes may be at no address, which CPython takes ill
+#if PY_VERSION_HEX >= 0x030D0000
+  put(PyLong_FromNativeBytes(twos_complement.data(), twos_complement.size(), Py_ASNATIVEBYTES_LITTLE_ENDIAN));
+#else
+  put(_PyLong_FromByteArray(reinterpret_cast<const unsigned char*>(twos_complement.data()),
+                            twos_complement.size(), /*little_endian=*/1, /*is_signed=*/1));
+#endif
 }
 
 void PythonEncoder::put_str(std::string_view utf8) {
@@ -41,6 +52,15 @@ void PythonEncoder::put_bytes(std::span<const std::byte> bytes) {
 void PythonEncoder::put_buffer(const Buffer& buffer) {
   PyObject* type = interpreter_.buffer_type();
   put(type == nullptr ? nullptr : new_buffer(type, buffer));
+}
+void PythonEncoder::put_duration(const DayTime& duration) { put(make_timedelta(duration).release()); }
+void PythonEncoder::put_time(const DayTime& since_epoch) {
+  if (!is_date(since_epoch.days)) fail(kNoDate);
+  put(make_datetime(since_epoch).release());
+}
+void PythonEncoder::put_date(std::int64_t days_since_epoch) {
+  if (!is_date(days_since_epoch)) fail(kNoDate);
+  put(make_date(days_since_epoch).release());
 }
 
 void PythonEncoder::begin_list(std::size_t size) {
@@ -118,8 +138,6 @@ std::string PythonEncoder::path() const {
   }
   return text;
 }
-
-void PythonEncoder::fail(std::string reason) { throw ConversionError(path(), std::move(reason)); }
 
 void PythonEncoder::fail_raised() {
   const Failure failure = take_error({});

@@ -43,16 +43,21 @@ class PythonEncoder final : public Encoder {
   void put_bool(bool value) override { put(Py_NewRef(value ? Py_True : Py_False)); }
   void put_int(std::int64_t value) override { put(PyLong_FromLongLong(value)); }
   void put_uint(std::uint64_t value) override { put(PyLong_FromUnsignedLongLong(value)); }
+  void put_big_int(std::span<const std::byte> twos_complement) override;
   void put_float(double value) override { put(PyFloat_FromDouble(value)); }
   void put_str(std::string_view utf8) override;
   void put_bytes(std::span<const std::byte> bytes) override;
   void put_buffer(const Buffer& buffer) override;
+  void put_duration(const DayTime& duration) override;
+  void put_time(const DayTime& since_epoch) override;
+  void put_date(std::int64_t days_since_epoch) override;
   void begin_list(std::size_t size) override;
   void begin_tuple(std::size_t size) override;
   void begin_dict(std::size_t size) override;
   void begin_set(std::size_t size) override;
   void put_callable(detail::NativeCallable& callable) override;
   void end() override;
+  [[nodiscard]] std::string path() const override;
 
  private:
   enum class Container : std::uint8_t { kList, kTuple, kDict, kSet };
@@ -77,8 +82,6 @@ class PythonEncoder final : public Encoder {
   void drop_frames() noexcept;
   [[noreturn]] void fail_unfinished();
   [[noreturn]] void fail_raised();
-  [[noreturn]] void fail(std::string reason);
-  [[nodiscard]] std::string path() const;
 
   static constexpr std::size_t kInline = 8;
   detail::InterpreterHandle& interpreter_;

@@ -5,18 +5,23 @@
 
 #include <gtest/gtest.h>
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <limits>
+#include <list>
 #include <map>
 #include <optional>
+#include <ranges>
 #include <set>
 #include <string>
 #include <type_traits>
 #include <unordered_set>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace {
@@ -48,6 +53,35 @@ struct Constant {
   const int value;
 };
 
+/// As small vectors of other libraries are.
+template <class T>
+class Row {
+ public:
+  using value_type = T;
+  void push_back(T item) { items_.push_back(std::move(item)); }
+  [[nodiscard]] auto begin() const { return items_.begin(); }
+  [[nodiscard]] auto end() const { return items_.end(); }
+  bool operator==(const Row&) const = default;
+
+ private:
+  std::vector<T> items_;
+};
+/// One that is a sum in Python.
+struct Summed : Row<int> {};
+/// A text, which is no list of its characters.
+struct Text : Row<char> {};
+/// Does not own what it shows.
+struct Shown : std::ranges::view_base {
+  using value_type = int;
+  void push_back(int item);
+  [[nodiscard]] const int* begin() const;
+  [[nodiscard]] const int* end() const;
+};
+/// In Python, one that may contain itself.
+struct Branch {
+  std::deque<Branch> children;
+};
+
 struct AllOptional {
   std::optional<int> a;
 };
@@ -72,6 +106,16 @@ enum class Wide : std::uint64_t { kMost = std::numeric_limits<std::uint64_t>::ma
 
 template <HasName T>
 inline constexpr bool interpool::kEnumAsNumber<T> = false;
+template <std::derived_from<Summed> T>
+inline constexpr bool interpool::kSequenceAsList<T> = false;
+template <std::derived_from<Summed> T>
+struct interpool::Converter<T> {
+  static void encode(interpool::Encoder& out, const T& value) {
+    std::int64_t sum = 0;
+    for (const int item : value) sum += item;
+    out.put_int(sum);
+  }
+};
 template <HasName T>
 struct interpool::Converter<T> {
   static void encode(interpool::Encoder& out, T /*value*/) { out.put_str("one"); }
@@ -93,6 +137,9 @@ inline constexpr auto interpool::kFields<Constant> =
 template <>
 inline constexpr auto interpool::kFields<AllOptional> =
     interpool::fields(interpool::field("a", &AllOptional::a));
+template <>
+inline constexpr auto interpool::kFields<Branch> =
+    interpool::fields(interpool::field("children", &Branch::children));
 template <>
 inline constexpr auto interpool::kFields<Tree> =
     interpool::fields(interpool::field("children", &Tree::children));
@@ -228,6 +275,31 @@ TEST_F(ConversionOfTypes, EnumsAreTheirNumbers) {
   EXPECT_EQ(decode_error<Letter>("128").reason(), "128 does not fit into a signed 8-bit integer");
   EXPECT_EQ((eval<std::map<Colour, std::string>>("{1: 'red'}")),
             (std::map<Colour, std::string>{{Colour::kRed, "red"}}));
+}
+
+TEST_F(ConversionOfTypes, WhatOwnsARowOfItemsIsAList) {
+  const std::deque<int> deque{1, 2, 3};
+  EXPECT_EQ(repr(deque), "[1, 2, 3]");
+  EXPECT_EQ(round_trip(deque), deque);
+  EXPECT_EQ(eval<std::deque<int>>("(1, 2, 3)"), deque);
+  const std::list<std::string> list{"a", "b"};
+  EXPECT_EQ(round_trip(list), list);
+  EXPECT_EQ(decode_error<std::list<std::string>>("['a', 1]").path(), "[1]");
+  EXPECT_EQ(decode_error<std::deque<int>>("{1}").reason(), "a list or tuple wanted, a 'set' found");
+  Row<std::optional<int>> row;
+  row.push_back(1);
+  row.push_back(std::nullopt);
+  EXPECT_EQ(repr(row), "[1, None]");
+  EXPECT_EQ(round_trip(row), row);
+  Summed summed;
+  summed.push_back(40);
+  summed.push_back(2);
+  EXPECT_EQ(repr(summed), "42");
+  EXPECT_EQ(eval<Branch>("{'children': [{'children': []}, {'children': []}]}").children.size(), 2U);
+  EXPECT_EQ(Value::from(deque), Value(Value::List{1, 2, 3}));
+  EXPECT_EQ((eval<std::variant<int, std::deque<int>>>("[1, 2, 3]").index()), 1U);
+  static_assert(!Encodable<Text> && !Encodable<Shown> && !Encodable<std::wstring> &&
+                !Encodable<std::u8string>);
 }
 
 TEST_F(ConversionOfTypes, SetsAreSets) {

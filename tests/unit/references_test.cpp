@@ -23,6 +23,7 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace {
@@ -132,6 +133,14 @@ std::vector<TaskKind> kinds() {
          EXPECT_TRUE(worker.call<Value>("json:loads", R"({"a": [1, "two", null, 4.5, true]})").get().kind() ==
                      Kind::kDict);
        }},
+      {"BigInt",
+       [](const Submitter& worker) {
+         const BigInt big = *BigInt::parse("-340282366920938463463374607431768211456");
+         EXPECT_EQ(worker.call<BigInt>("operator:pos", big).get(), big);
+         EXPECT_EQ(worker.call<Value>("operator:pos", Value(big)).get(), Value(big));
+         expect_code(worker.call<std::int64_t>("operator:pos", big), ErrorCode::kConversion);
+         expect_code(worker.call<BigInt>("builtins:str", big), ErrorCode::kConversion);
+       }},
       {"Set",
        [](const Submitter& worker) {
          using Numbers = std::set<int>;
@@ -146,6 +155,27 @@ std::vector<TaskKind> kinds() {
          expect_code(worker.call<Fraction>("builtins:str", 1), ErrorCode::kConversion);
          expect_code(worker.call<Fraction>("builtins:dict"), ErrorCode::kConversion);
          expect_code(worker.call<Fraction>("builtins:object"), ErrorCode::kConversion);
+       }},
+      {"Time",
+       [](const Submitter& worker) {
+         using Time = std::chrono::sys_time<std::chrono::microseconds>;
+         const Time now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
+         EXPECT_EQ(worker.call<Time>("copy:copy", now).get(), now);
+         EXPECT_EQ(worker.call<std::chrono::microseconds>("copy:copy", 90us).get(), 90us);
+         const std::chrono::sys_days day{std::chrono::days(20'000)};
+         EXPECT_EQ(worker.call<std::chrono::sys_days>("copy:copy", day).get(), day);
+         expect_code(worker.call<Time>("datetime:datetime.now"), ErrorCode::kConversion);
+         expect_code(worker.call<std::chrono::hours>("copy:copy", 90us), ErrorCode::kConversion);
+         expect_code(worker.call<std::chrono::hours>("copy:copy", 1), ErrorCode::kConversion);
+         expect_code(worker.call<void>("copy:copy", 1ns), ErrorCode::kConversion);
+       }},
+      {"Variant",
+       [](const Submitter& worker) {
+         using Either = std::variant<int, std::vector<int>, Fraction, std::string>;
+         EXPECT_EQ(worker.call<Either>("builtins:abs", Either(-5)).get().index(), 0U);
+         EXPECT_EQ(worker.call<Either>("fractions:Fraction", "1/2").get().index(), 2U);
+         expect_code(worker.call<Either>("builtins:object"), ErrorCode::kConversion);
+         expect_code(worker.call<Either>("builtins:float"), ErrorCode::kConversion);
        }},
       {"Path",
        [](const Submitter& worker) {

@@ -94,7 +94,6 @@ TEST(ValueAlone, IsMadeOfWhatItHoldsOnly) {
   EXPECT_FALSE((std::is_constructible_v<Value, int*>));
   EXPECT_FALSE((std::is_constructible_v<Value, const char8_t*>));
   EXPECT_FALSE((std::is_constructible_v<Value, void (*)()>));
-  EXPECT_FALSE((std::is_constructible_v<Value, std::uint64_t>));
   EXPECT_FALSE((std::is_constructible_v<Value, char>));
   EXPECT_FALSE((std::is_constructible_v<Value, long double>));
   EXPECT_TRUE((std::is_convertible_v<float, Value>));
@@ -103,6 +102,36 @@ TEST(ValueAlone, IsMadeOfWhatItHoldsOnly) {
   EXPECT_EQ(Value(1.5F), Value(1.5));
   const bool truth = true;
   EXPECT_EQ(Value(truth).kind(), Kind::kBool);
+}
+
+TEST(ValueAlone, HoldsIntegersOfAnySize) {
+  const BigInt big = *BigInt::parse("-170141183460469231731687303715884105729");
+  EXPECT_EQ(Value(big).kind(), Kind::kInt);
+  EXPECT_EQ(Value(big).as_big_int(), big);
+  EXPECT_EQ(Value(big).to<BigInt>(), big);
+  EXPECT_EQ(to_string(Value(big)), "-170141183460469231731687303715884105729");
+  EXPECT_NE(error_of<ConversionError>([&] { return Value(big).as_int(); }).reason().find("as_big_int()"),
+            std::string::npos);
+  EXPECT_EQ(Value(big).small_int(), std::nullopt);
+  EXPECT_EQ(Value(5).as_big_int(), BigInt(5));
+  EXPECT_THROW((void)Value("5").as_big_int(), ConversionError);
+  EXPECT_THROW((void)Value("5").small_int(), ConversionError);
+  EXPECT_EQ(Value(true).to<BigInt>(), BigInt(1));
+
+  // What 64 bits hold is the same value however it came.
+  EXPECT_EQ(Value(BigInt(std::numeric_limits<std::int64_t>::min())),
+            Value(std::numeric_limits<std::int64_t>::min()));
+  EXPECT_EQ(Value(BigInt(7)).as_int(), 7);
+  EXPECT_EQ(Value(std::uint64_t{7}).as_int(), 7);
+  const Value above = std::numeric_limits<std::uint64_t>::max();
+  EXPECT_EQ(above.to<std::uint64_t>(), std::numeric_limits<std::uint64_t>::max());
+  EXPECT_EQ(Value::from(std::numeric_limits<std::uint64_t>::max()), above);
+
+  EXPECT_EQ(Value(*BigInt::parse("36893488147419103232")).to<double>(), 36893488147419103232.0);
+  EXPECT_EQ(error_of<ConversionError>([] {
+              return Value(*BigInt::parse("36893488147419103233")).to<double>();
+            }).reason(),
+            "an int that is not exactly a double");
 }
 
 TEST(ValueAlone, EqualMeansEqualKindAndData) {
@@ -146,7 +175,7 @@ TEST(ValueAlone, ConversionsThatDoNotFitAreErrorsWithAPath) {
   EXPECT_THROW((void)Value().to<std::string>(), ConversionError);
   EXPECT_THROW((void)Value("x").to<std::vector<std::string>>(), ConversionError);
   EXPECT_THROW((void)Value(List{1, 2}).to<std::tuple<int>>(), ConversionError);
-  EXPECT_THROW((void)Value::from(std::numeric_limits<std::uint64_t>::max()), ConversionError);
+  EXPECT_THROW((void)Value(std::numeric_limits<std::uint64_t>::max()).to<std::int64_t>(), ConversionError);
   EXPECT_EQ(Value::from(std::uint64_t{1} << 62), Value(std::int64_t{1} << 62));
 
   using Users = std::vector<std::map<std::string, std::map<std::string, int>>>;
@@ -188,10 +217,17 @@ TEST_F(ValueInPython, SurvivesTheRoundTrip) {
             Value(Tuple{{1, List{2.0, Dict{{"k", Bytes{std::byte{'v'}}}}}, nullptr, true, "x"}}));
 }
 
-TEST_F(ValueInPython, AnIntBeyondItsRangeIsAConversionError) {
+TEST_F(ValueInPython, AnIntOfAnySizeComesAndGoes) {
   EXPECT_EQ(eval<Value>("2**63 - 1"), Value(std::numeric_limits<std::int64_t>::max()));
-  EXPECT_EQ(error_of<ConversionError>([] { return eval<Value>("[2**63]"); }).path(), "[0]");
-  EXPECT_THROW(eval<Value>("-2**63 - 1"), ConversionError);
+  EXPECT_EQ(eval<Value>("2**64 - 1"), Value(std::numeric_limits<std::uint64_t>::max()));
+  for (const char* number : {"2**63", "-2**63 - 1", "2**64", "-10**100", "[3**200, {-7**99: 5}]"}) {
+    const Value value = eval<Value>(number);
+    EXPECT_EQ(round_trip(value), value) << number;
+    EXPECT_EQ(to_string(value), eval<std::string>("repr(" + std::string(number) + ")"));
+    EXPECT_EQ(to_string(value), repr(value));
+  }
+  EXPECT_EQ(error_of<ConversionError>([] { return eval<Value>("[2**63]").to<std::vector<int>>(); }).path(),
+            "[0]");
 }
 
 TEST_F(ValueInPython, BothBackendsAgreeOnWhatConverts) {
