@@ -2,6 +2,7 @@
 
 #include "interpool/error.h"
 #include "python/initialize.h"
+#include "python/module.h"
 #include "python/thread_state.h"
 #include "runtime/executor_core.h"
 #include "runtime/thread_name.h"
@@ -17,6 +18,8 @@ namespace interpool::detail {
 
 RuntimeCore::RuntimeCore(RuntimeOptions options)
     : options_(std::move(options)), log_(options_.log, options_.log_level) {
+  journal_->append({.what = "module interpool",
+                    .apply = [inside = inside_](InterpreterHandle&) { return python::add_module(inside); }});
   std::vector<std::string> paths;
   paths.reserve(options_.module_paths.size());
   for (const auto& path : options_.module_paths) paths.push_back(path.string());
@@ -101,6 +104,7 @@ void RuntimeCore::home_thread() noexcept {
   worker->state().attach();
   worker->interpreter().clear();
   quiesce(/*on_home_thread=*/true);
+  worker->retire();
   if (adopted_) {
     worker->state().detach();
     worker->state().destroy();

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "interpool/runtime.h"
+#include "runtime/inside.h"
 #include "runtime/interpreter_group.h"
 #include "runtime/journal.h"
 #include "runtime/stop_once.h"
@@ -73,6 +74,7 @@ class RuntimeCore : public std::enable_shared_from_this<RuntimeCore> {
   // Self-synchronised.
   Logger log_;
   ProcessState process_;
+  const std::shared_ptr<Inside> inside_ = std::make_shared<Inside>();
   const std::shared_ptr<Timekeeper> timekeeper_ = std::make_shared<Timekeeper>();
   const std::shared_ptr<Journal> journal_ = std::make_shared<Journal>();
   std::atomic<bool> quiescing_ = false;

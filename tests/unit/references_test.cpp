@@ -155,6 +155,11 @@ std::vector<TaskKind> kinds() {
          const std::vector<std::string> words = {"a", "bb"};
          EXPECT_EQ(worker.map<int>("builtins:len", words).get(), (std::vector<int>{1, 2}));
        }},
+      {"ModuleInterpool",
+       [](const Submitter& worker) {
+         EXPECT_EQ(worker.call<std::string>("interpool:worker_id").get(), "pinned-0");
+         EXPECT_EQ(worker.with({.name = "a task"}).call<std::string>("interpool:task_name").get(), "a task");
+       }},
       {"Error",
        [](const Submitter& worker) {
          expect_code(worker.call<int>("builtins:int", "forty-two"), ErrorCode::kPython);

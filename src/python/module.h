@@ -1,0 +1,33 @@
+// The module `interpool`, which Python code finds in every interpreter that the library sets up.
+#pragma once
+
+#include "interpool/error.h"
+#include "python/cpython.h"
+
+#include <memory>
+#include <optional>
+#include <string_view>
+
+namespace interpool::python {
+
+/// What the module asks of the library. One for all interpreters, which share its ownership with the Runtime:
+/// the main one outlives that. Thread-safe; called under the GIL of whichever interpreter asks.
+class Host {
+ public:
+  virtual ~Host() = default;
+
+  /// The calling thread's worker, "pooled-3" say; empty for a thread that is none. Valid on this thread until
+  /// it next runs something else.
+  [[nodiscard]] virtual std::string_view worker() const noexcept = 0;
+  /// The name of the task that the calling thread runs, "" for one without; none: it runs no task. Valid
+  /// until the task ends.
+  [[nodiscard]] virtual std::optional<std::string_view> task() const noexcept = 0;
+};
+
+/// Makes the module in the current interpreter and puts it into its sys.modules, where it shadows any other
+/// of that name. Not by PyImport_AppendInittab, which is too late once Python has been initialized, as it is
+/// when it is adopted. Under the GIL; null is success. The first call must have returned before another
+/// interpreter makes one: it numbers the definition.
+Failure add_module(std::shared_ptr<Host> host);
+
+}  // namespace interpool::python
