@@ -10,6 +10,7 @@
 #include <interpool/future.h>
 #include <interpool/log.h>
 #include <interpool/object.h>
+#include <interpool/output.h>
 #include <interpool/result.h>
 #include <interpool/runtime.h>
 #include <interpool/value.h>

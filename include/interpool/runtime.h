@@ -3,6 +3,7 @@
 
 #include <interpool/detail/api.h>
 #include <interpool/log.h>
+#include <interpool/output.h>
 
 #include <chrono>
 #include <cstdint>
@@ -31,8 +32,8 @@ enum class Allocator : std::uint8_t {
   kMalloc,   ///< The C library's malloc for everything, so that memory checkers see it.
 };
 
-/// How CPython is started. In an interpreter that the host has started, only `module_paths`, `stdio`, the
-/// timeout and the log options have an effect.
+/// How CPython is started. In an interpreter that the host has started, only `module_paths`, `stdio`,
+/// `output`, the timeout and the log options have an effect.
 struct RuntimeOptions {
   /// The root of a virtual environment, made by the same Python version: its packages are importable
   /// and it is sys.prefix. Empty: none, or $VIRTUAL_ENV when `use_environment` is set.
@@ -45,6 +46,10 @@ struct RuntimeOptions {
   /// In an interpreter that the host has started, kDiscard silences the sub-interpreters alone, and
   /// kUnbuffered has no effect: how streams are buffered was settled when Python was started.
   Stdio stdio = Stdio::kInherit;
+  /// Takes what Python writes to sys.stdout and sys.stderr, line by line, in place of the process's own
+  /// streams; empty: those. Set `stdio` or this, not both. In an interpreter that the host has started it
+  /// gets the output of the sub-interpreters alone. What a child process or C code writes goes past it.
+  OutputCallback output = {};
   /// For all interpreters.
   Allocator allocator = Allocator::kDefault;
   /// Bounds what the destructor waits for; see Runtime::stop.

@@ -110,4 +110,9 @@ Failure add_module(std::shared_ptr<Host> host) {
   return nullptr;
 }
 
+Host* host_of(PyTypeObject* type) noexcept {
+  auto* state = static_cast<ModuleState*>(PyType_GetModuleState(type));
+  return state == nullptr ? nullptr : state->host.get();
+}
+
 }  // namespace interpool::python

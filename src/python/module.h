@@ -2,6 +2,7 @@
 #pragma once
 
 #include "interpool/error.h"
+#include "interpool/output.h"
 #include "python/cpython.h"
 
 #include <memory>
@@ -22,6 +23,9 @@ class Host {
   /// The name of the task that the calling thread runs, "" for one without; none: it runs no task. Valid
   /// until the task ends.
   [[nodiscard]] virtual std::optional<std::string_view> task() const noexcept = 0;
+  /// Takes what Python code writes to a stream. Releases the GIL while the host is told; `bytes` is not
+  /// looked at then. Throws std::bad_alloc.
+  virtual void write(OutputStream stream, std::string_view bytes) = 0;
 };
 
 /// Makes the module in the current interpreter and puts it into its sys.modules, where it shadows any other
@@ -29,5 +33,8 @@ class Host {
 /// when it is adopted. Under the GIL; null is success. The first call must have returned before another
 /// interpreter makes one: it numbers the definition.
 Failure add_module(std::shared_ptr<Host> host);
+
+/// The Host of a type that belongs to the module; null: an exception is set.
+Host* host_of(PyTypeObject* type) noexcept;
 
 }  // namespace interpool::python

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "runtime/executor_core.h"
+#include "runtime/inside.h"
 #include "runtime/worker_access.h"
 #include "runtime/worker_hooks.h"
 
@@ -96,6 +97,7 @@ bool WorkerThread::leave(std::chrono::steady_clock::time_point deadline, Logger&
     state_.detach();
   }
   const bool ended = group_->leave(state_, deadline);
+  Inside::finish_lines();
   retire();
   return ended;
 }
@@ -210,6 +212,7 @@ void WorkerThread::execute(TaskBase& task, Worker& view) noexcept {
   task_ = &task;
   Failure failure = task.run(&view);
   task.drop_work();
+  Inside::finish_lines();
   task_ = nullptr;
   settle(task, std::move(failure));
 }

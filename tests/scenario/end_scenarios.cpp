@@ -610,20 +610,30 @@ TEST(AdoptedScenario, TheModuleIsInTheHostsInterpreterToo) {
 
 SCENARIO(adopted_streams_stay) {
   host_starts_python();
+  std::vector<std::string> lines;  // one worker prints
   {
-    Runtime python({.stdio = Stdio::kDiscard});
+    RuntimeOptions options;
+    if (scenario_arguments().at(0) == "discard") {
+      options.stdio = Stdio::kDiscard;
+    } else {
+      options.output = [&](const OutputLine& line) { lines.emplace_back(line.text); };
+    }
+    Runtime python(options);
     SubinterpreterExecutor pool(python, {.pooled = {.threads = 1}});
     exec(pool, "print('worker')");
     exec(pool.main(), "print('main')");
   }
+  REQUIRE(scenario_arguments().at(0) == "discard" || lines == std::vector<std::string>{"worker"});
   REQUIRE(Py_FinalizeEx() == 0);
   return 0;
 }
 TEST(AdoptedScenario, TheHostsStreamsAreItsOwn) {
-  const Child child = run_scenario("adopted_streams_stay");
-  EXPECT_TRUE(child.exited_with(0)) << child;
-  EXPECT_EQ(count(child.out, "main"), 1U) << child;
-  EXPECT_EQ(count(child.out, "worker"), 0U) << child;
+  for (const char* kind : {"discard", "callback"}) {
+    const Child child = run_scenario("adopted_streams_stay", {kind});
+    EXPECT_TRUE(child.exited_with(0)) << child;
+    EXPECT_EQ(count(child.out, "main"), 1U) << child;
+    EXPECT_EQ(count(child.out, "worker"), 0U) << child;
+  }
 }
 
 }  // namespace
