@@ -56,8 +56,11 @@ struct RuntimeOptions {
   std::chrono::milliseconds stop_timeout = std::chrono::seconds(30);
   /// Takes the library's log lines of at least `log_level`; empty: they go to stderr.
   LogCallback log = {};
-  /// kOff: none. The library has no line below kWarn yet, so kTrace, kDebug and kInfo show what kWarn shows.
+  /// kOff: none. The library has no line of its own below kWarn yet.
   LogLevel log_level = LogLevel::kWarn;
+  /// Takes what Python code logs through an interpool.LogHandler, whatever `log_level` is. Empty: each record
+  /// is a log line, as the library's own are.
+  LogRecordCallback python_log = {};
 };
 
 /// What Runtime::stop did.

@@ -1,6 +1,7 @@
 #include "python/module.h"
 
 #include "python/error_capture.h"
+#include "python/log_handler.h"
 
 #include <new>
 #include <utility>
@@ -44,7 +45,17 @@ PyObject* task_name(PyObject* module, PyObject* /*none*/) {
   return text_object(*name);
 }
 
+PyDoc_STRVAR(getattr_doc, "What is made only when somebody asks for it: LogHandler.");
+
+PyObject* get_attribute(PyObject* module, PyObject* name) {
+  if (PyUnicode_Check(name) != 0 && PyUnicode_CompareWithASCIIString(name, "LogHandler") == 0)
+    return log_handler(module);
+  PyErr_Format(PyExc_AttributeError, "module 'interpool' has no attribute %R", name);
+  return nullptr;
+}
+
 PyMethodDef functions[] = {
+    {"__getattr__", get_attribute, METH_O, getattr_doc},
     {"worker_id", worker_id, METH_NOARGS, worker_id_doc},
     {"task_name", task_name, METH_NOARGS, task_name_doc},
     {nullptr, nullptr, 0, nullptr},
@@ -109,6 +120,8 @@ Failure add_module(std::shared_ptr<Host> host) {
   }
   return nullptr;
 }
+
+Host& host_of(PyObject* module) noexcept { return *state_of(module).host; }
 
 Host* host_of(PyTypeObject* type) noexcept {
   auto* state = static_cast<ModuleState*>(PyType_GetModuleState(type));

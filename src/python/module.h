@@ -2,6 +2,7 @@
 #pragma once
 
 #include "interpool/error.h"
+#include "interpool/log.h"
 #include "interpool/output.h"
 #include "python/cpython.h"
 
@@ -26,6 +27,9 @@ class Host {
   /// Takes what Python code writes to a stream. Releases the GIL while the host is told; `bytes` is not
   /// looked at then. Throws std::bad_alloc.
   virtual void write(OutputStream stream, std::string_view bytes) = 0;
+  /// Takes a record of Python's logging, in UTF-8. Releases the GIL while the host is told; what the views
+  /// show must not depend on it.
+  virtual void log(LogLevel level, std::string_view logger, std::string_view message) noexcept = 0;
 };
 
 /// Makes the module in the current interpreter and puts it into its sys.modules, where it shadows any other
@@ -34,6 +38,7 @@ class Host {
 /// interpreter makes one: it numbers the definition.
 Failure add_module(std::shared_ptr<Host> host);
 
+Host& host_of(PyObject* module) noexcept;
 /// The Host of a type that belongs to the module; null: an exception is set.
 Host* host_of(PyTypeObject* type) noexcept;
 

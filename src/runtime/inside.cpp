@@ -5,6 +5,7 @@
 #include "runtime/fork_guard.h"
 #include "runtime/worker_thread.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <array>
@@ -97,18 +98,43 @@ void Inside::hand_over(OutputStream stream, std::string_view text, bool newline)
     if (newline) (void)!::write(file, "\n", 1);
     return;
   }
-  if (!admission_.try_enter()) return;
-  try {
+  tell_host("output", [&] {
     const std::string escaped = is_utf8(text) ? std::string() : with_escapes(text);
     output_({.stream = stream,
              .text = escaped.empty() ? text : escaped,
              .newline = newline,
              .worker = worker(),
              .task = task().value_or(std::string_view())});
+  });
+}
+
+void Inside::log(LogLevel level, std::string_view logger, std::string_view message) noexcept {
+  if (in_forked_child()) return;  // the logger's lock may have been copied while it was held
+  const python::GilRelease no_gil;
+  tell_host("python_log", [&] {
+    const LogRecord record{.level = level,
+                           .logger = logger,
+                           .message = message,
+                           .worker = worker(),
+                           .task = task().value_or(std::string_view())};
+    if (record_) {
+      record_(record);
+    } else {
+      log_->log(level, "{}{}{}] {}: {}", record.worker.empty() ? "[python" : "[", record.worker,
+                record.task.empty() ? std::string() : fmt::format(" '{}'", record.task), logger, message);
+    }
+  });
+}
+
+template <class Tell>
+void Inside::tell_host(const char* which, Tell tell) noexcept {
+  if (!admission_.try_enter()) return;
+  try {
+    tell();
   } catch (const std::exception& error) {
-    log_->error("the output callback threw: {}", error.what());
+    log_->error("the {} callback threw: {}", which, error.what());
   } catch (...) {
-    log_->error("the output callback threw something that is no std::exception");
+    log_->error("the {} callback threw something that is no std::exception", which);
   }
   admission_.leave();
 }
@@ -118,6 +144,7 @@ bool Inside::close(Clock::time_point deadline) noexcept {
   if (!admission_.wait_until_empty(deadline)) return false;
   // Nobody comes in any more, and what was done inside is seen.
   output_ = nullptr;
+  record_ = nullptr;
   return true;
 }
 

@@ -18,12 +18,13 @@ namespace interpool::detail {
 /// Runtime, and so do threads that had to be given up. Thread-safe.
 class Inside final : public python::Host, public std::enable_shared_from_this<Inside> {
  public:
-  Inside(OutputCallback output, std::shared_ptr<Logger> log)
-      : log_(std::move(log)), output_(std::move(output)) {}
+  Inside(OutputCallback output, LogRecordCallback record, std::shared_ptr<Logger> log)
+      : log_(std::move(log)), output_(std::move(output)), record_(std::move(record)) {}
 
   [[nodiscard]] std::string_view worker() const noexcept override;
   [[nodiscard]] std::optional<std::string_view> task() const noexcept override;
   void write(OutputStream stream, std::string_view bytes) override;
+  void log(LogLevel level, std::string_view logger, std::string_view message) noexcept override;
 
   /// Before anything else is called.
   [[nodiscard]] bool takes_output() const noexcept { return output_ != nullptr; }
@@ -43,6 +44,9 @@ class Inside final : public python::Host, public std::enable_shared_from_this<In
   /// Hands over the lines at the beginning of `text`; how long they are. What remains has no newline, and is
   /// not too long for a line.
   std::size_t hand_over_lines(OutputStream stream, std::string_view text) noexcept;
+  /// Calls `tell` unless it is too late for that; what it throws is logged as that of `which`.
+  template <class Tell>
+  void tell_host(const char* which, Tell tell) noexcept;
   void hand_over(OutputStream stream, std::string_view text, bool newline) noexcept;
 
   // The calling thread's: there may be something in its Begun.
@@ -50,7 +54,9 @@ class Inside final : public python::Host, public std::enable_shared_from_this<In
 
   Admission admission_;  // who is about to call back, or does
   const std::shared_ptr<Logger> log_;
-  OutputCallback output_;  // constant until close(), and used by nobody after it
+  // Constant until close(), and used by nobody after it.
+  OutputCallback output_;
+  LogRecordCallback record_;
 };
 
 }  // namespace interpool::detail

@@ -18,12 +18,13 @@
 namespace interpool::detail {
 
 RuntimeCore::RuntimeCore(RuntimeOptions options)
-    : RuntimeCore(std::exchange(options.output, {}), std::move(options)) {}
+    : RuntimeCore(std::exchange(options.output, {}), std::exchange(options.python_log, {}),
+                  std::move(options)) {}
 
-RuntimeCore::RuntimeCore(OutputCallback&& output, RuntimeOptions&& options)
+RuntimeCore::RuntimeCore(OutputCallback&& output, LogRecordCallback&& record, RuntimeOptions&& options)
     : options_(std::move(options)),
       log_(std::make_shared<Logger>(options_.log, options_.log_level)),
-      inside_(std::make_shared<Inside>(std::move(output), log_)) {
+      inside_(std::make_shared<Inside>(std::move(output), std::move(record), log_)) {
   journal_->append({.what = "module interpool",
                     .apply = [inside = inside_](InterpreterHandle&) { return python::add_module(inside); }});
   std::vector<std::string> paths;
@@ -159,7 +160,7 @@ StopReport RuntimeCore::stop_once(std::chrono::milliseconds timeout) {
   timekeeper_->stop(std::max(deadline, after(std::chrono::milliseconds(500))));
   end_home(deadline, report);
   if (!inside_->close(std::max(deadline, after(std::chrono::milliseconds(500)))))
-    report.problems.emplace_back("the output callback did not return in time");
+    report.problems.emplace_back("the output or python_log callback did not return in time");
   report.clean = report.problems.empty();
   for (const std::string& problem : report.problems) log_->warn("stopping Python: {}", problem);
   return report;

@@ -52,8 +52,8 @@ class RuntimeCore : public std::enable_shared_from_this<RuntimeCore> {
  private:
   enum class HomeState { kStarting, kRunning, kFailed, kEnded };
 
-  /// `output` apart from the rest: it dies when it is called no more.
-  RuntimeCore(OutputCallback&& output, RuntimeOptions&& options);
+  /// The first two apart from the rest: they die when they are called no more.
+  RuntimeCore(OutputCallback&& output, LogRecordCallback&& record, RuntimeOptions&& options);
   /// Whether an interpreter is the main one of a Python that its host has started, and whose streams are its
   /// own.
   [[nodiscard]] bool is_hosts(const InterpreterHandle& interpreter) const noexcept {

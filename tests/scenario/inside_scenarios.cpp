@@ -1,4 +1,5 @@
-// What Python code prints reaches the host. Each in a process of its own, for a Runtime with other options.
+// What Python code prints and logs reaches the host. Each in a process of its own, for a Runtime with other
+// options.
 #include "support/scenario.h"
 #include "support/sync.h"
 
@@ -68,6 +69,12 @@ T eval(const Submitter& lane, const std::string& expression) {
 
 constexpr OutputStream kOut = OutputStream::kStdout;
 constexpr OutputStream kErr = OutputStream::kStderr;
+
+constexpr const char* kUseHandler =
+    "import interpool, logging\n"
+    "log = logging.getLogger('app.db')\n"
+    "log.setLevel(1)\n"
+    "log.handlers = [interpool.LogHandler()]\n";
 
 /// Says which lines were not as wanted, for the test to show.
 void require_lines(const std::vector<Printed>& lines, const std::vector<Printed>& wanted) {
@@ -382,7 +389,7 @@ SCENARIO(stuck_callback) {
   }
   const StopReport report = python.stop(std::chrono::milliseconds(1));
   REQUIRE(std::ranges::any_of(report.problems, [](const std::string& problem) {
-    return problem.find("output callback did not return") != std::string::npos;
+    return problem.find("callback did not return") != std::string::npos;
   }));
   std::fflush(nullptr);
   _exit(0);
@@ -393,7 +400,7 @@ TEST(OutputScenario, ACallbackThatDoesNotReturnIsReported) {
 
 // As unit/references_test.cpp does for what needs no Runtime of its own.
 SCENARIO(references) {
-  Runtime python({.output = [](const OutputLine&) {}});
+  Runtime python({.output = [](const OutputLine&) {}, .python_log = [](const LogRecord&) {}});
   SubinterpreterExecutor pool(python, {.pinned_workers = 1});
   const Submitter worker = pool.pinned(0);
   const auto print = [&] {
@@ -405,8 +412,10 @@ SCENARIO(references) {
          "try:\n"
          "    sys.stdout.buffer.write('text')\n"
          "except TypeError:\n"
-         "    pass\n");
+         "    pass\n"
+         "log.info('%s', 'logged')\n");
   };
+  exec(worker, kUseHandler);
   const auto held = [&] {
     exec(worker,
          "import gc\ngc.collect()\ncount = getattr(sys, 'gettotalrefcount', sys.getallocatedblocks)\n");
@@ -458,6 +467,178 @@ TEST(OutputScenario, AForkedChildPrintsWhereTheProcessDoes) {
   EXPECT_EQ(child.out, "in the child\n");
 }
 #endif
+
+// --- logging -------------------------------------------------------------------------------------
+
+struct Logged {
+  LogLevel level = LogLevel::kOff;
+  std::string logger;
+  std::string message;
+  std::string worker;
+  std::string task;
+  bool operator==(const Logged&) const = default;
+};
+
+class Records {
+ public:
+  [[nodiscard]] LogRecordCallback callback() {
+    return [this](const LogRecord& record) {
+      REQUIRE(python::current_thread_state() == nullptr);
+      const std::lock_guard lock(mutex_);
+      records_.push_back({record.level, std::string(record.logger), std::string(record.message),
+                          std::string(record.worker), std::string(record.task)});
+      if (record.message == "throw") throw std::runtime_error("out of the callback");
+    };
+  }
+  /// And forgets them.
+  std::vector<Logged> take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(records_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<Logged> records_;
+};
+
+SCENARIO(records) {
+  Records records;
+  Runtime python({.python_log = records.callback()});
+  SubinterpreterExecutor pool(python, {.pinned_workers = 1, .pooled = {.threads = 1}});
+  const std::map<std::string, Submitter> lanes = {
+      {"pinned-0", pool.pinned(0)}, {"pooled-0", pool}, {"main", pool.main()}};
+  for (const auto& [id, lane] : lanes) {
+    // Nothing of it is there before somebody asks for it.
+    if (id != "main") REQUIRE(!eval<bool>(lane, "'logging' in __import__('sys').modules"));
+    exec(lane, kUseHandler);
+    exec(lane,
+         "for level in 1, 10, 20, 25, 30, 40, 50, 10**6: log.log(level, 'level %d \u00fc', level)\n"
+         "log.error('\\ud800')\n",
+         "a task");
+    std::vector<Logged> wanted;
+    for (const auto& [number, level] :
+         std::vector<std::pair<int, LogLevel>>{{1, LogLevel::kTrace},
+                                               {10, LogLevel::kDebug},
+                                               {20, LogLevel::kInfo},
+                                               {25, LogLevel::kInfo},
+                                               {30, LogLevel::kWarn},
+                                               {40, LogLevel::kError},
+                                               {50, LogLevel::kCritical},
+                                               {1000000, LogLevel::kCritical}}) {
+      wanted.push_back({level, "app.db", "level " + std::to_string(number) + " \u00fc", id, "a task"});
+    }
+    wanted.push_back({LogLevel::kError, "app.db", "\\ud800", id, "a task"});
+    REQUIRE(records.take() == wanted);
+    exec(lane,
+         "try:\n"
+         "    {}['key']\n"
+         "except KeyError:\n"
+         "    log.exception('it failed')\n"
+         "log.handlers[0].setFormatter(logging.Formatter('<%(message)s>'))\n"
+         "log.handlers[0].setLevel(logging.ERROR)\n"
+         "log.warning('too low')\n"
+         "log.error('formatted')\n");
+    const std::vector<Logged> failed = records.take();
+    REQUIRE(failed.size() == 2);
+    REQUIRE(failed[0].message.starts_with("it failed\nTraceback (most recent call last):\n"));
+    REQUIRE(failed[0].message.ends_with("\nKeyError: 'key'"));
+    REQUIRE(failed[1] == (Logged{LogLevel::kError, "app.db", "<formatted>", id, ""}));
+    REQUIRE(eval<bool>(lane,
+                       "interpool.LogHandler is type(log.handlers[0]) and "
+                       "issubclass(interpool.LogHandler, logging.Handler)"));
+    REQUIRE(eval<std::string>(lane, "str(interpool.LogHandler)") == "<class 'interpool.LogHandler'>");
+    REQUIRE_THROWS(eval<bool>(lane, "interpool.Nothing"), PythonError);
+  }
+  return 0;
+}
+TEST(LogScenario, RecordsComeWithLevelLoggerWorkerAndTask) {
+  const Child child = run_scenario("records");
+  expect_quiet_success(child);
+  EXPECT_EQ(child.err, "");
+}
+
+SCENARIO(bad_records) {
+  Output output;
+  Records records;
+  std::vector<std::string> logged;  // by one thread
+  Runtime python({.output = output.callback(),
+                  .log = [&](LogLevel, std::string_view line) { logged.emplace_back(line); },
+                  .python_log = records.callback()});
+  SubinterpreterExecutor pool(python, {.pinned_workers = 1});
+  const Submitter lane = pool.pinned(0);
+  exec(lane, kUseHandler);
+  exec(lane, "log.error('throw')");
+  REQUIRE(records.take().size() == 1);
+  REQUIRE(logged.size() == 1 && logged[0].find("out of the callback") != std::string::npos);
+  // As with other handlers, a record that cannot be formatted is told on stderr, and raises nothing.
+  exec(lane, "log.error('%d', 'no number')");
+  REQUIRE(records.take().empty());
+  const std::vector<Printed> lines = output.take();
+  REQUIRE(!lines.empty() && lines[0].text == "--- Logging error ---" && lines[0].stream == kErr);
+  return 0;
+}
+TEST(LogScenario, ARecordThatCannotBeHandedOnRaisesNothing) {
+  expect_quiet_success(run_scenario("bad_records"));
+}
+
+SCENARIO(records_to_the_log) {
+  const LogLevel level = scenario_arguments().at(0) == "info" ? LogLevel::kInfo : LogLevel::kWarn;
+  std::vector<std::string> lines;  // by one thread
+  Runtime python({.log =
+                      [&](LogLevel of, std::string_view line) {
+                        lines.emplace_back(line).append(of == LogLevel::kInfo ? " (info)" : "");
+                      },
+                  .log_level = level});
+  SubinterpreterExecutor pool(python, {.pinned_workers = 1});
+  exec(pool.pinned(0), kUseHandler);
+  exec(pool.pinned(0), "log.info('low'); log.error('two\\nlines')", "GET /");
+  for (const std::string& line : lines) std::puts(line.c_str());
+  return 0;
+}
+TEST(LogScenario, WithoutACallbackRecordsAreLogLines) {
+  const Child info = run_scenario("records_to_the_log", {"info"});
+  EXPECT_TRUE(info.exited_with(0)) << info;
+  EXPECT_EQ(info.out, "[pinned-0 'GET /'] app.db: low (info)\n[pinned-0 'GET /'] app.db: two\nlines\n");
+  const Child warn = run_scenario("records_to_the_log", {"warn"});
+  EXPECT_TRUE(warn.exited_with(0)) << warn;
+  EXPECT_EQ(warn.out, "[pinned-0 'GET /'] app.db: two\nlines\n");
+}
+
+SCENARIO(many_interpreters_log_and_print) {
+  constexpr int kTasks = 40;
+  constexpr int kThreads = 3;
+  Output output;
+  Records records;
+  Runtime python({.output = output.callback(), .python_log = records.callback()});
+  SubinterpreterExecutor pool(python, {.pinned_workers = 2, .pooled = {.threads = 2, .interpreters = 1}});
+  const std::string code = std::string(kUseHandler) +
+                           "import threading\n"
+                           "def speak(): print('printed', 1); log.info('logged %d', 1)\n"
+                           "def speak_all(count):\n"
+                           "    threads = [threading.Thread(target=speak) for _ in range(count)]\n"
+                           "    for thread in threads: thread.start()\n"
+                           "    for thread in threads: thread.join()\n"
+                           "speak_all(" +
+                           std::to_string(kThreads) + ")\n";
+  const std::vector<Submitter> lanes{pool.pinned(0), pool.pinned(1), pool, pool, pool.main()};
+  for (const Submitter& lane : lanes) exec(lane, kUseHandler);
+  std::vector<Future<void>> tasks;
+  for (int i = 0; i < kTasks; ++i) {
+    tasks.push_back(lanes[static_cast<std::size_t>(i) % lanes.size()].submit(
+        [&code](Worker& worker) { worker.exec(code); }));
+  }
+  for (auto& task : tasks) get(task);
+  const std::vector<Printed> lines = output.take();
+  REQUIRE(lines.size() == std::size_t{kTasks} * kThreads);
+  REQUIRE(std::ranges::all_of(lines, [](const Printed& line) { return line.text == "printed 1"; }));
+  const std::vector<Logged> messages = records.take();
+  REQUIRE(messages.size() == std::size_t{kTasks} * kThreads);
+  REQUIRE(std::ranges::all_of(messages, [](const Logged& record) { return record.message == "logged 1"; }));
+  return 0;
+}
+TEST(LogScenario, InterpretersLogAndPrintSideBySide) {
+  expect_quiet_success(run_scenario("many_interpreters_log_and_print"));
+}
 
 }  // namespace
 }  // namespace interpool::test
