@@ -25,7 +25,7 @@ PyObject* text_object(std::string_view utf8) {
 
 PyDoc_STRVAR(worker_id_doc,
              "worker_id()\n--\n\n"
-             "The worker whose thread this is: 'pinned-0', 'pooled-3' or 'main'.\n\n"
+             "The worker whose thread this is: 'pinned-0', 'pooled-3', 'attached-1' or 'main'.\n\n"
              "None on any other thread. Each executor counts its own workers.");
 
 PyObject* worker_id(PyObject* module, PyObject* /*none*/) {

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 
 namespace interpool::detail {
@@ -37,6 +38,8 @@ class AttachedWorker {
   static std::shared_ptr<AttachedWorker> of_this_thread(const std::shared_ptr<ExecutorCore>& core);
   /// Whether the calling thread is inside a call of that executor.
   static bool calling(const ExecutorCore& core) noexcept;
+  /// Whose call the calling thread is in, the innermost one, or null.
+  static const AttachedWorker* current() noexcept;
 
   // --- its own thread --------------------------------------------------------------------------
 
@@ -49,6 +52,10 @@ class AttachedWorker {
   /// The same for a thread that ends, or stops the executor. False also on another thread, or inside a call.
   bool end(std::chrono::steady_clock::time_point deadline) noexcept;
   [[nodiscard]] ExecutorCore& core() const noexcept { return *core_; }
+  /// "attached-0"
+  [[nodiscard]] const std::string& id() const noexcept { return id_; }
+  /// The function's, of the call under way; "" for a callable.
+  [[nodiscard]] std::string_view task_name() const noexcept;
 
   // --- the executor, on any thread -------------------------------------------------------------
 
@@ -79,6 +86,7 @@ class AttachedWorker {
   // Constant.
   const std::shared_ptr<ExecutorCore> core_;
   const std::size_t index_;
+  const std::string id_ = worker_id(Lane::kAttached, index_);
   const std::shared_ptr<InterpreterGroup> group_;
   const std::thread::id owner_ = std::this_thread::get_id();
 

@@ -2,6 +2,7 @@
 
 #include "base/utf8.h"
 #include "python/thread_state.h"
+#include "runtime/attached_worker.h"
 #include "runtime/fork_guard.h"
 #include "runtime/worker_thread.h"
 
@@ -18,7 +19,10 @@ namespace interpool::detail {
 /// What a thread has written since the last newline. It belongs to the thread, since print() writes its
 /// arguments and their newline one by one, and nothing is to come in between.
 struct Inside::Begun {
-  ~Begun() { finish(); }
+  ~Begun() {
+    finish();
+    ending_ = true;
+  }
   void finish() noexcept;
 
   std::shared_ptr<Inside> inside;
@@ -31,20 +35,34 @@ struct Inside::Begun {
 };
 
 constinit thread_local bool Inside::begun_ = false;
+constinit thread_local bool Inside::ending_ = false;
+
+void Inside::prepare_thread() { (void)Begun::mine(); }
 
 std::string_view Inside::worker() const noexcept {
-  const WorkerThread* worker = WorkerThread::current();
-  return worker == nullptr ? std::string_view() : worker->id();
+  if (const WorkerThread* worker = WorkerThread::current()) return worker->id();
+  if (const AttachedWorker* worker = AttachedWorker::current()) return worker->id();
+  return {};
 }
 
 std::optional<std::string_view> Inside::task() const noexcept {
-  const WorkerThread* worker = WorkerThread::current();
-  const TaskBase* task = worker == nullptr ? nullptr : worker->current_task();
-  if (task == nullptr) return std::nullopt;
-  return task->name();
+  if (const WorkerThread* worker = WorkerThread::current()) {
+    const TaskBase* task = worker->current_task();
+    if (task == nullptr) return std::nullopt;
+    return task->name();
+  }
+  if (const AttachedWorker* worker = AttachedWorker::current()) return worker->task_name();
+  return std::nullopt;
 }
 
 void Inside::write(OutputStream stream, std::string_view bytes) {
+  if (ending_) {  // other thread-local objects still print; nothing comes that could go on with a line
+    const std::string text(bytes);
+    const python::GilRelease no_gil;
+    const std::size_t lines = hand_over_lines(stream, text);
+    if (lines < text.size()) hand_over(stream, text.substr(lines), /*newline=*/false);
+    return;
+  }
   std::string& begun = Begun::mine().text[static_cast<std::size_t>(stream)];
   begun += bytes;
   if (bytes.find('\n') != std::string_view::npos || begun.size() > kLongestOutputLine) {

@@ -34,6 +34,9 @@ class Inside final : public python::Host, public std::enable_shared_from_this<In
   static void finish_lines() noexcept {
     if (begun_) finish_begun_lines();
   }
+  /// For thread-local objects that are about to be made, and print when they die: the lines of the calling
+  /// thread die after them.
+  static void prepare_thread();
   /// From now on the host is told nothing; true: its callbacks have all returned and been destroyed.
   bool close(Clock::time_point deadline) noexcept;
 
@@ -51,6 +54,8 @@ class Inside final : public python::Host, public std::enable_shared_from_this<In
 
   // The calling thread's: there may be something in its Begun.
   static constinit thread_local bool begun_;
+  // The calling thread's Begun has been destroyed: the thread is ending.
+  static constinit thread_local bool ending_;
 
   Admission admission_;  // who is about to call back, or does
   const std::shared_ptr<Logger> log_;

@@ -16,12 +16,12 @@ namespace {
 
 thread_local WorkerThread* current_worker = nullptr;
 
+}  // namespace
+
 std::string worker_id(Lane lane, std::size_t index) {
   // There is one main lane.
   return lane == Lane::kMain ? to_string(lane) : fmt::format("{}-{}", to_string(lane), index);
 }
-
-}  // namespace
 
 WorkerThread::WorkerThread(const Setup& setup, std::shared_ptr<InterpreterGroup> group)
     : setup_(setup),

@@ -27,6 +27,9 @@ struct alignas(64) WorkerCounts {
   std::atomic<std::uint64_t> failed = 0;
 };
 
+/// "pinned-0", "pooled-3", "attached-1" or "main"
+std::string worker_id(Lane lane, std::size_t index);
+
 /// One worker of any lane. Its thread runs run() and then leave(); everything else may be called
 /// from other threads. Shared-owned by its thread and its owner, so that the thread can be given up.
 ///

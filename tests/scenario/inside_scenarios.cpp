@@ -124,6 +124,20 @@ SCENARIO(unfinished) {
                 {{kOut, "rest", false, "pinned-0", "first"}, {kErr, "of both", false, "pinned-0", "first"}});
   exec(lane, "print('x')", "second");
   require_lines(output.take(), {{kOut, "x", true, "pinned-0", "second"}});
+  {
+    AttachedThread here = pool.attach();
+    here.run([](Worker& worker) { worker.exec("print('called', end='')"); });
+    require_lines(output.take(), {{kOut, "called", false, "attached-0", ""}});
+    here.run([](Worker& worker) { worker.exec("import atexit\natexit.register(print, 'bye', end='')"); });
+    here.release();
+    require_lines(output.take(), {{kOut, "bye", false, "", ""}});
+  }
+  std::thread([&] {
+    pool.attach().run([](Worker& worker) {
+      worker.exec("import atexit\natexit.register(print, 'bye', 1)\nprint('before')");
+    });
+  }).join();
+  require_lines(output.take(), {{kOut, "before", true, "attached-1", ""}, {kOut, "bye 1", true, "", ""}});
   // So is that of a thread.
   exec(lane,
        "import threading\n"

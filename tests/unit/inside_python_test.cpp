@@ -56,6 +56,15 @@ TEST_F(InsidePython, ATaskKnowsItsName) {
   }
 }
 
+TEST_F(InsidePython, AnAttachedThreadIsAWorkerDuringACall) {
+  AttachedThread here = pool.attach();
+  EXPECT_EQ(here.call<Text>("interpool:worker_id"), "attached-0");
+  EXPECT_EQ(here.call<Text>("interpool:task_name"), "interpool:task_name");
+  EXPECT_EQ(here.run([](Worker& python) { return python.eval<Text>("__import__('interpool').task_name()"); }),
+            "");
+  here.release();
+}
+
 TEST_F(InsidePython, AThreadOfPythonsOwnIsNoWorker) {
   constexpr const char* kInAThread =
       "import interpool, threading\n"
