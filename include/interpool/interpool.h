@@ -14,6 +14,7 @@
 #include <interpool/future.h>
 #include <interpool/log.h>
 #include <interpool/object.h>
+#include <interpool/output.h>
 #include <interpool/rest.h>
 #include <interpool/result.h>
 #include <interpool/runtime.h>

@@ -3,6 +3,7 @@
 
 #include <interpool/detail/api.h>
 #include <interpool/log.h>
+#include <interpool/output.h>
 
 #include <chrono>
 #include <cstdint>
@@ -35,8 +36,8 @@ enum class Allocator : std::uint8_t {
   kMalloc,   ///< The C library's malloc for everything, so that memory checkers see it.
 };
 
-/// How CPython is started. In an interpreter that the host has started, only `module_paths`, `stdio`, the
-/// timeout and the log options have an effect.
+/// How CPython is started. In an interpreter that the host has started, only `module_paths`, `stdio`,
+/// `output`, the timeout and the log options have an effect.
 struct RuntimeOptions {
   /// The root of a virtual environment, made by the same Python version: its packages are importable
   /// and it is sys.prefix. Empty: none, or $VIRTUAL_ENV when `use_environment` is set.
@@ -49,14 +50,21 @@ struct RuntimeOptions {
   /// In an interpreter that the host has started, kDiscard silences the sub-interpreters alone, and
   /// kUnbuffered has no effect: how streams are buffered was settled when Python was started.
   Stdio stdio = Stdio::kInherit;
+  /// Takes what Python writes to sys.stdout and sys.stderr, line by line, in place of the process's own
+  /// streams; empty: those. Set `stdio` or this, not both. In an interpreter that the host has started it
+  /// gets the output of the sub-interpreters alone. What a child process or C code writes goes past it.
+  OutputCallback output = {};
   /// For all interpreters.
   Allocator allocator = Allocator::kDefault;
   /// Bounds what the destructor waits for; see Runtime::stop.
   std::chrono::milliseconds stop_timeout = std::chrono::seconds(30);
   /// Takes the library's log lines of at least `log_level`; empty: they go to stderr.
   LogCallback log = {};
-  /// kOff: none. The library has no line below kWarn yet, so kTrace, kDebug and kInfo show what kWarn shows.
+  /// kOff: none. The library has no line of its own below kWarn yet.
   LogLevel log_level = LogLevel::kWarn;
+  /// Takes what Python code logs through an interpool.LogHandler, whatever `log_level` is. Empty: each record
+  /// is a log line, as the library's own are.
+  LogRecordCallback python_log = {};
 };
 
 /// The init function of a native module: `PyInit_engine`, as every extension module has one.

@@ -1,5 +1,6 @@
 #include "interpool/convert.h"
 
+#include "base/utf8.h"
 #include "interpool/error.h"
 #include "interpool/fields.h"
 
@@ -96,36 +97,6 @@ void decode_alternative(Decoder& in, std::span<const Fit> fits, FunctionRef<void
   }
   in.fail(fmt::format("no alternative of the variant takes this '{}':{}", in.type_name(), reasons));
 }
-
-namespace {
-
-unsigned byte_at(std::string_view text, std::size_t at) {
-  return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U;
-}
-
-/// The length of the character that `text` begins with, or 0 where that is none: UTF-8 as Python reads it,
-/// without surrogates and in the shortest form.
-std::size_t character_length(std::string_view text) {
-  const auto follows = [&](std::size_t at, unsigned low = 0x80, unsigned high = 0xBF) {
-    return byte_at(text, at) >= low && byte_at(text, at) <= high;
-  };
-  const unsigned first = byte_at(text, 0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    const unsigned low = first == 0xE0 ? 0xA0 : 0x80;
-    const unsigned high = first == 0xED ? 0x9F : 0xBF;
-    return follows(1, low, high) && follows(2) ? 3 : 0;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    const unsigned low = first == 0xF0 ? 0x90 : 0x80;
-    const unsigned high = first == 0xF4 ? 0x8F : 0xBF;
-    return follows(1, low, high) && follows(2) && follows(3) ? 4 : 0;
-  }
-  return 0;
-}
-
-}  // namespace
 
 std::string text_of_path(std::string_view native) {
   std::string text;

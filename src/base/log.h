@@ -20,6 +20,10 @@ class Logger {
   Logger& operator=(const Logger&) = delete;
 
   template <class... Args>
+  void log(LogLevel level, fmt::format_string<Args...> format, Args&&... args) noexcept {
+    write_formatted(level, format, std::forward<Args>(args)...);
+  }
+  template <class... Args>
   void info(fmt::format_string<Args...> format, Args&&... args) noexcept {
     write_formatted(LogLevel::kInfo, format, std::forward<Args>(args)...);
   }

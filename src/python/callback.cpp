@@ -72,7 +72,8 @@ class Call final : public detail::CallbackCall {
 
   Decoder& argument(std::size_t index) override {
     step_.emplace(index);
-    return decoder_.emplace(arguments_[index], &*step_);
+    attempts_ = {};
+    return decoder_.emplace(arguments_[index], attempts_, &*step_);
   }
   void run(Gil gil, detail::FunctionRef<void()> body) override {
     started_ = true;
@@ -103,6 +104,7 @@ class Call final : public detail::CallbackCall {
   PyObject* const* arguments_;
   bool started_ = false;
   std::optional<ArgumentStep> step_;
+  detail::Attempts attempts_;
   std::optional<PythonDecoder> decoder_;
   std::optional<PythonEncoder> encoder_;
 };

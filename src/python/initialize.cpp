@@ -142,6 +142,10 @@ RuntimeOptions check_options(RuntimeOptions options) {
   if (options.stop_timeout < std::chrono::milliseconds::zero()) {
     throw UsageError(fmt::format("stop_timeout: {} ms is negative", options.stop_timeout.count()));
   }
+  if (options.output && options.stdio != Stdio::kInherit) {
+    throw UsageError(
+        "output and stdio are both given: a callback takes all output, so leave stdio at Stdio::kInherit");
+  }
   for (fs::path& path : options.module_paths) {
     std::error_code error;
     if (!fs::exists(path, error)) {

@@ -5,6 +5,7 @@
 #include "python/initialize.h"
 #include "runtime/executor_core.h"
 #include "runtime/fork_guard.h"
+#include "runtime/inside.h"
 #include "runtime/runtime_core.h"
 #include "runtime/worker_access.h"
 #include "runtime/worker_hooks.h"
@@ -61,6 +62,7 @@ class Attachments {
 };
 
 Attachments& attachments() {
+  Inside::prepare_thread();
   thread_local Attachments of_this_thread;
   return of_this_thread;
 }
@@ -105,6 +107,7 @@ class AttachedWorker::Call {
     worker.calling_ = true;
   }
   ~Call() {
+    Inside::finish_lines();
     worker_.calling_ = false;
     current_call = std::exchange(worker_.outer_, nullptr);
     std::atomic<std::uint64_t>& count = completed_ ? worker_.counts_.completed : worker_.counts_.failed;
@@ -155,6 +158,11 @@ bool AttachedWorker::calling(const ExecutorCore& core) noexcept {
     if (call->core_.get() == &core) return true;
   }
   return false;
+}
+
+std::string_view AttachedWorker::task_name() const noexcept {
+  const std::string& name = call_name();
+  return &name == &running_callable() ? std::string_view() : std::string_view(name);
 }
 
 void AttachedWorker::require_own_thread() const {
@@ -249,7 +257,9 @@ bool AttachedWorker::end(Clock::time_point deadline) noexcept {
       state_.detach();
       started_ = false;
     }
-    if (!group_->leave(state_, deadline)) return false;
+    const bool ended = group_->leave(state_, deadline);
+    Inside::finish_lines();
+    if (!ended) return false;
   }
   released_ = true;
   core_->remove_attached(*this);

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 
 namespace interpool::detail {
@@ -54,6 +55,10 @@ class AttachedWorker {
   [[nodiscard]] Worker view() const noexcept;
   [[nodiscard]] InterpreterHandle& interpreter() const noexcept { return group_->handle(); }
   [[nodiscard]] ExecutorCore& core() const noexcept { return *core_; }
+  /// "attached-0"
+  [[nodiscard]] const std::string& id() const noexcept { return id_; }
+  /// The function's, of the call under way; "" for a callable.
+  [[nodiscard]] std::string_view task_name() const noexcept;
 
   // --- the executor, on any thread -------------------------------------------------------------
 
@@ -83,6 +88,7 @@ class AttachedWorker {
   // Constant.
   const std::shared_ptr<ExecutorCore> core_;
   const std::size_t index_;
+  const std::string id_ = worker_id(Lane::kAttached, index_);
   const std::shared_ptr<InterpreterGroup> group_;
   const std::thread::id owner_ = std::this_thread::get_id();
 

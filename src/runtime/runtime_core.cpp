@@ -2,6 +2,8 @@
 
 #include "interpool/error.h"
 #include "python/initialize.h"
+#include "python/module.h"
+#include "python/output.h"
 #include "python/thread_state.h"
 #include "runtime/executor_core.h"
 #include "runtime/thread_name.h"
@@ -16,7 +18,16 @@
 namespace interpool::detail {
 
 RuntimeCore::RuntimeCore(RuntimeOptions options)
-    : options_(std::move(options)), log_(options_.log, options_.log_level) {
+    : RuntimeCore(std::exchange(options.output, {}), std::exchange(options.python_log, {}),
+                  std::move(options)) {}
+
+RuntimeCore::RuntimeCore(OutputCallback&& output, LogRecordCallback&& record, RuntimeOptions&& options)
+    : options_(std::move(options)),
+      log_(std::make_shared<Logger>(options_.log, options_.log_level)),
+      inside_(std::make_shared<Inside>(std::move(output), std::move(record), log_)) {
+  journal_->append({.what = "module interpool", .apply = [inside = inside_](InterpreterHandle& interpreter) {
+                      return python::add_module(interpreter, inside);
+                    }});
   journal_->append({.what = "defined modules", .apply = [modules = process_.modules](InterpreterHandle&) {
                       return python::install_finder(modules);
                     }});
@@ -27,10 +38,14 @@ RuntimeCore::RuntimeCore(RuntimeOptions options)
     journal_->append({.what = "module_paths",
                       .apply = [paths](InterpreterHandle&) { return python::prepend_module_paths(paths); }});
   }
+  if (inside_->takes_output()) {
+    journal_->append({.what = "output", .apply = [this](InterpreterHandle& interpreter) {
+                        return is_hosts(interpreter) ? nullptr : python::redirect_output();
+                      }});
+  }
   if (options_.stdio == Stdio::kDiscard) {
     journal_->append({.what = "stdio", .apply = [this](InterpreterHandle& interpreter) {
-                        // The main interpreter of an adopted Python is its host's.
-                        return adopted_ && interpreter.id() == 0 ? nullptr : python::discard_stdio();
+                        return is_hosts(interpreter) ? nullptr : python::discard_stdio();
                       }});
   }
 }
@@ -57,7 +72,7 @@ void RuntimeCore::start() {
 
 void RuntimeCore::prepare_main() {
   for (const std::string& problem : python::prepare_main(/*on_main_thread=*/prepared_ || !adopted_)) {
-    log_.warn("{}", problem);
+    log_->warn("{}", problem);
   }
 }
 
@@ -104,6 +119,8 @@ void RuntimeCore::home_thread() noexcept {
   worker->state().attach();
   worker->interpreter().clear();
   quiesce(/*on_home_thread=*/true);
+  Inside::finish_lines();
+  worker->retire();
   if (adopted_) {
     worker->state().detach();
     worker->state().destroy();
@@ -174,8 +191,10 @@ StopReport RuntimeCore::stop_once(std::chrono::milliseconds timeout) {
   stop_executors(deadline, report);
   timekeeper_->stop(std::max(deadline, after(std::chrono::milliseconds(500))));
   end_home(deadline, report);
+  if (!inside_->close(std::max(deadline, after(std::chrono::milliseconds(500)))))
+    report.problems.emplace_back("the output or python_log callback did not return in time");
   report.clean = report.problems.empty();
-  for (const std::string& problem : report.problems) log_.warn("stopping Python: {}", problem);
+  for (const std::string& problem : report.problems) log_->warn("stopping Python: {}", problem);
   return report;
 }
 

@@ -5,6 +5,7 @@
 #include "base/mutex.h"
 #include "interpool/detail/function_ref.h"
 #include "interpool/runtime.h"
+#include "runtime/inside.h"
 #include "runtime/interpreter_group.h"
 #include "runtime/journal.h"
 #include "runtime/stop_once.h"
@@ -48,7 +49,7 @@ class RuntimeCore : public std::enable_shared_from_this<RuntimeCore> {
   [[nodiscard]] const RuntimeOptions& options() const noexcept { return options_; }
   [[nodiscard]] bool adopted() const noexcept { return adopted_; }
   [[nodiscard]] const std::string& version() const noexcept { return version_; }
-  [[nodiscard]] Logger& log() noexcept { return log_; }
+  [[nodiscard]] Logger& log() noexcept { return *log_; }
   [[nodiscard]] Timekeeper& timekeeper() noexcept { return *timekeeper_; }
   [[nodiscard]] const std::shared_ptr<Journal>& journal() const noexcept { return journal_; }
   [[nodiscard]] ProcessState& process() noexcept { return process_; }
@@ -63,6 +64,13 @@ class RuntimeCore : public std::enable_shared_from_this<RuntimeCore> {
 
   enum class HomeState { kStarting, kRunning, kFailed, kEnded };
 
+  /// The first two apart from the rest: they die when they are called no more.
+  RuntimeCore(OutputCallback&& output, LogRecordCallback&& record, RuntimeOptions&& options);
+  /// Whether an interpreter is the main one of a Python that its host has started, and whose streams are its
+  /// own.
+  [[nodiscard]] bool is_hosts(const InterpreterHandle& interpreter) const noexcept {
+    return adopted_ && interpreter.id() == 0;
+  }
   void home_thread() noexcept;
   /// On the home thread: gets hold of CPython. Returns its thread state, detached.
   python::ThreadState set_up_main();
@@ -83,8 +91,9 @@ class RuntimeCore : public std::enable_shared_from_this<RuntimeCore> {
   std::shared_ptr<WorkerThread> main_worker_;
 
   // Self-synchronised.
-  Logger log_;
+  const std::shared_ptr<Logger> log_;
   ProcessState process_;
+  const std::shared_ptr<Inside> inside_;
   const std::shared_ptr<Timekeeper> timekeeper_ = std::make_shared<Timekeeper>();
   const std::shared_ptr<Journal> journal_ = std::make_shared<Journal>();
   std::atomic<bool> quiescing_ = false;

@@ -2,8 +2,11 @@
 
 #include "base/check.h"
 #include "runtime/executor_core.h"
+#include "runtime/inside.h"
 #include "runtime/worker_access.h"
 #include "runtime/worker_hooks.h"
+
+#include <fmt/format.h>
 
 #include <utility>
 
@@ -15,8 +18,14 @@ thread_local WorkerThread* current_worker = nullptr;
 
 }  // namespace
 
+std::string worker_id(Lane lane, std::size_t index) {
+  // There is one main lane.
+  return lane == Lane::kMain ? to_string(lane) : fmt::format("{}-{}", to_string(lane), index);
+}
+
 WorkerThread::WorkerThread(const Setup& setup, std::shared_ptr<InterpreterGroup> group)
     : setup_(setup),
+      id_(worker_id(setup.lane, setup.index)),
       group_(std::move(group)),
       own_(group_->queue()),
       own_seat_(own_.add_seat(*this, parker_, 0)) {
@@ -62,7 +71,6 @@ void WorkerThread::run(python::ThreadState state) noexcept {
     if (attached) state_.detach();
     report_settled();
   }
-  current_worker = nullptr;
 }
 
 Failure WorkerThread::enter() noexcept {
@@ -83,15 +91,18 @@ Worker WorkerThread::view() const noexcept {
 
 bool WorkerThread::leave(std::chrono::steady_clock::time_point deadline, Logger& log) {
   if (started_) {
-    current_worker = this;  // a hook that waits for its own worker is told
     state_.attach();
     Worker worker = view();
     run_stop_hooks(*setup_.hooks, worker, log);
     state_.detach();
-    current_worker = nullptr;
   }
-  return group_->leave(state_, deadline);
+  const bool ended = group_->leave(state_, deadline);
+  Inside::finish_lines();
+  retire();
+  return ended;
 }
+
+void WorkerThread::retire() noexcept { current_worker = nullptr; }
 
 void WorkerThread::stop() noexcept {
   // release: what the stopper prepared (deadlines, …) is there when the loop sees it.
@@ -198,8 +209,11 @@ void WorkerThread::execute(TaskBase& task, Worker& view) noexcept {
   // third party.
   if (ExecutorCore::expire_if_late(task) || !task.claim()) return;
   ExecutorCore::forget_deadline(task);
+  task_ = &task;
   Failure failure = task.run(&view);
   task.drop_work();
+  Inside::finish_lines();
+  task_ = nullptr;
   settle(task, std::move(failure));
 }
 

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 namespace interpool {
 class Logger;
@@ -26,6 +27,9 @@ struct alignas(64) WorkerCounts {
   std::atomic<std::uint64_t> completed = 0;
   std::atomic<std::uint64_t> failed = 0;
 };
+
+/// "pinned-0", "pooled-3", "attached-1" or "main"
+std::string worker_id(Lane lane, std::size_t index);
 
 /// One worker of any lane. Its thread runs run() and then leave(); everything else may be called
 /// from other threads. Shared-owned by its thread and its owner, so that the thread can be given up.
@@ -55,10 +59,13 @@ class WorkerThread {
   static WorkerThread* current() noexcept;
 
   /// Takes and runs tasks until stop(). `state`: of this thread in the group's interpreter, detached;
-  /// empty: it is made when the first task comes.
+  /// empty: it is made when the first task comes. The thread stays this worker's, for what Python does while
+  /// it ends, until leave() or retire().
   void run(python::ThreadState state = {}) noexcept;
   /// After run(), on the same thread: the stop hooks, and InterpreterGroup::leave.
   bool leave(std::chrono::steady_clock::time_point deadline, Logger& log);
+  /// After run(), for an owner that ends the thread itself: it is no worker's any more.
+  void retire() noexcept;
   /// After run(): its thread state, for an owner that ends the thread itself.
   python::ThreadState& state() noexcept { return state_; }
 
@@ -75,6 +82,10 @@ class WorkerThread {
 
   [[nodiscard]] Lane lane() const noexcept { return setup_.lane; }
   [[nodiscard]] std::size_t index() const noexcept { return setup_.index; }
+  /// "pinned-0", "pooled-3" or "main"
+  [[nodiscard]] const std::string& id() const noexcept { return id_; }
+  /// The task that runs, or null; for the worker's own thread.
+  [[nodiscard]] const TaskBase* current_task() const noexcept { return task_; }
   [[nodiscard]] const WorkerCounts& counts() const noexcept { return counts_; }
   [[nodiscard]] InterpreterGroup& group() noexcept { return *group_; }
   /// The interpreter, for the worker's own thread while it runs a task.
@@ -115,6 +126,7 @@ class WorkerThread {
   void fail(TaskBase& task, const Failure& failure) noexcept;
 
   const Setup setup_;
+  const std::string id_;
   const std::shared_ptr<InterpreterGroup> group_;
   Parker parker_;
   TaskQueue& own_;  // the group's, for tasks addressed to its interpreter
@@ -130,6 +142,7 @@ class WorkerThread {
   bool started_ = false;  // the start hooks have run
   bool seated_ = true;    // as the queues have it since the seats were made
   python::ThreadState state_;
+  const TaskBase* task_ = nullptr;
   unsigned turn_ = 0;               // which queue comes first, so that neither starves
   TaskQueue* took_from_ = nullptr;  // the queue that holds the task at hand for us
 };

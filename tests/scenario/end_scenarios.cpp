@@ -596,22 +596,52 @@ TEST(AdoptedScenario, AHostThatReleasedTheGilWorksToo) {
   EXPECT_EQ(child.out, "bye of the host\n");
 }
 
-SCENARIO(adopted_streams_stay) {
+SCENARIO(adopted_has_the_module) {
   host_starts_python();
   {
-    Runtime python({.stdio = Stdio::kDiscard});
+    Runtime python;
+    SubinterpreterExecutor pool(python, {.pooled = {.threads = 1}});
+    REQUIRE(eval<std::string>(pool, "__import__('interpool').worker_id()") == "pooled-0");
+    REQUIRE(eval<std::string>(pool.main(), "__import__('interpool').worker_id()") == "main");
+    REQUIRE(PyRun_SimpleString("import interpool\nassert interpool.worker_id() is None") == 0);
+  }
+  // What the host's Python has got hold of works on when the library has gone.
+  REQUIRE(PyRun_SimpleString("assert interpool.worker_id() is None and interpool.task_name() is None") == 0);
+  REQUIRE(Py_FinalizeEx() == 0);
+  return 0;
+}
+TEST(AdoptedScenario, TheModuleIsInTheHostsInterpreterToo) {
+  const Child child = run_scenario("adopted_has_the_module");
+  EXPECT_TRUE(child.exited_with(0)) << child;
+  EXPECT_EQ(child.err, "");
+}
+
+SCENARIO(adopted_streams_stay) {
+  host_starts_python();
+  std::vector<std::string> lines;  // one worker prints
+  {
+    RuntimeOptions options;
+    if (scenario_arguments().at(0) == "discard") {
+      options.stdio = Stdio::kDiscard;
+    } else {
+      options.output = [&](const OutputLine& line) { lines.emplace_back(line.text); };
+    }
+    Runtime python(options);
     SubinterpreterExecutor pool(python, {.pooled = {.threads = 1}});
     exec(pool, "print('worker')");
     exec(pool.main(), "print('main')");
   }
+  REQUIRE(scenario_arguments().at(0) == "discard" || lines == std::vector<std::string>{"worker"});
   REQUIRE(Py_FinalizeEx() == 0);
   return 0;
 }
 TEST(AdoptedScenario, TheHostsStreamsAreItsOwn) {
-  const Child child = run_scenario("adopted_streams_stay");
-  EXPECT_TRUE(child.exited_with(0)) << child;
-  EXPECT_EQ(count(child.out, "main"), 1U) << child;
-  EXPECT_EQ(count(child.out, "worker"), 0U) << child;
+  for (const char* kind : {"discard", "callback"}) {
+    const Child child = run_scenario("adopted_streams_stay", {kind});
+    EXPECT_TRUE(child.exited_with(0)) << child;
+    EXPECT_EQ(count(child.out, "main"), 1U) << child;
+    EXPECT_EQ(count(child.out, "worker"), 0U) << child;
+  }
 }
 
 }  // namespace

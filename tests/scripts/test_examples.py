@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs the examples and checks exit status and output: test_examples.py QUICKSTART CUSTOM_HOST PLUGIN_HOST UDF
+"""Runs the examples and checks exit status and output: test_examples.py QUICKSTART CUSTOM_HOST INSIDE_PYTHON
+PLUGIN_HOST UDF
 
 Each argument is the path of that example's executable. Each one ends by itself, with 0, having written exactly
 what is expected to stdout and nothing to stderr (where the library's warnings would be).
@@ -25,6 +26,15 @@ main lane sees: 499500
 stopped: 6 of 6 tasks completed
 program: program, 499500
 finalized: 0
+""",
+    "inside_python": """\
+pinned-0 GET / prints: I am pinned-0 and run GET /
+pinned-1 GET / logs, info, app: served 512 bytes
+pinned-1 POST / prints: no newline
+pinned-0 POST / logs, error, app: no id
+Traceback (most recent call last):
+  File "<exec>", line 2, in <module>
+KeyError: 'id'
 """,
     "plugin_host": """\
 sub-interpreter: "\\u00fc"

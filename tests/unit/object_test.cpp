@@ -191,7 +191,8 @@ std::string name_of(const testing::TestParamInfo<Where>& where) {
   return "Main";
 }
 
-INSTANTIATE_TEST_SUITE_P(Lanes, Objects, testing::Values(Where::kPinned, Where::kPooled, Where::kMain), name_of);
+INSTANTIATE_TEST_SUITE_P(Lanes, Objects, testing::Values(Where::kPinned, Where::kPooled, Where::kMain),
+                         name_of);
 
 TEST(PooledObjects, TakeTheInterpretersInTurn) {
   SubinterpreterExecutor pool(runtime(), {.pooled = {.threads = 4, .interpreters = 2}});

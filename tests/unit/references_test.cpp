@@ -292,6 +292,11 @@ std::vector<TaskKind> kinds() {
          auto outer = worker.submit([&](Worker&) { return worker.call<int>("builtins:abs", -3).get(); });
          expect_code(std::move(outer), ErrorCode::kDeadlock);
        }},
+      {"ModuleInterpool",
+       [](const Submitter& worker) {
+         EXPECT_EQ(worker.call<std::string>("interpool:worker_id").get(), "pinned-0");
+         EXPECT_EQ(worker.with({.name = "a task"}).call<std::string>("interpool:task_name").get(), "a task");
+       }},
       {"Error",
        [](const Submitter& worker) {
          expect_code(worker.call<int>("builtins:int", "forty-two"), ErrorCode::kPython);
