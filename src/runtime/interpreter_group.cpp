@@ -10,8 +10,8 @@ InterpreterGroup::InterpreterGroup(Journals journals, ProcessState& process, boo
     : journals_(std::move(journals)),
       process_(process),
       shared_(shared),
-      growing_(journals_.back().get()),
-      constant_steps_(journal_size() - growing_->size()) {}
+      growing_(journals_.empty() ? nullptr : journals_.back().get()),
+      constant_steps_(growing_ == nullptr ? 0 : journal_size() - growing_->size()) {}
 
 void InterpreterGroup::drop_later(std::int64_t interpreter, python::ObjectTable::Id object) noexcept {
   try {
