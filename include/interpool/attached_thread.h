@@ -44,9 +44,15 @@ class AttachedFunction;
 /// Thread safety: for the thread that attached alone; elsewhere its functions throw UsageError. It may be
 /// moved and destroyed anywhere.
 ///
+/// On such a thread PyGILState_Ensure, which extension modules and other embedders may use, no longer finds
+/// the main interpreter but this one, also between calls: do not attach a thread that works with another
+/// Python as well.
+///
 /// Destruction does nothing: the interpreter stays for the thread's next attach(). It ends at release(), when
-/// the thread ends (joining its Python threads, for the executor's stop_timeout at most), or in a stop() of
-/// the executor on this very thread. It keeps what it needs of the executor and the Runtime alive.
+/// the thread ends, or in a stop() of the executor on this very thread. Its end waits for the threads of
+/// `threading` that calls have started there, as Python's own end does, however long they take; for other
+/// threads in it, for the executor's stop_timeout. It keeps what it needs of the executor and the Runtime
+/// alive; but what its stop hooks use of the host has to live as long.
 class INTERPOOL_API AttachedThread {
  public:
   /// Calls "module:qualified.name" and returns what it returns, or throws its error. Arguments are converted
@@ -81,7 +87,7 @@ class INTERPOOL_API AttachedThread {
     }
   }
 
-  /// Ends the interpreter, which joins the Python threads in it. Afterwards nothing can be called through
+  /// Ends the interpreter, as said above. Afterwards nothing can be called through
   /// this or another handle of the same attachment; attach() makes a new one. Throws UsageError inside a
   /// call, and WorkerError if threads were left in it after the executor's stop_timeout: it stays then.
   void release();

@@ -77,6 +77,10 @@ class INTERPOOL_API NativeCallable {
   std::atomic<std::uint32_t> refs_ = 1;
 };
 
+/// Destroys it without the GIL that the calling thread may hold: it is the host's code that runs then, and
+/// may wait for somebody who needs that.
+INTERPOOL_API void destroy(NativeCallable* callable) noexcept;
+
 /// Owns one reference to a NativeCallable; empty only after a move.
 class CallableRef {
  public:
@@ -92,7 +96,7 @@ class CallableRef {
     return *this;
   }
   ~CallableRef() {
-    if (callable_ != nullptr && callable_->drop_ref()) delete callable_;
+    if (callable_ != nullptr && callable_->drop_ref()) destroy(callable_);
   }
   [[nodiscard]] NativeCallable* get() const noexcept { return callable_; }
 

@@ -18,6 +18,10 @@
 
 namespace interpool {
 
+namespace detail {
+struct WorkAccess;
+}  // namespace detail
+
 /// A piece of work handed to an Executor: call it once, or destroy it unrun, which settles the future behind
 /// it with ShutdownError, or has callback_executor() resume with that error the coroutine behind it.
 /// Move-only.
@@ -37,12 +41,17 @@ class INTERPOOL_API Work {
   void operator()() noexcept;
 
  private:
+  friend struct detail::WorkAccess;
   void refuse() noexcept;
   detail::TaskRef<detail::TaskBase> task_;
 };
 
 namespace detail {
 class ContinuationTarget;
+
+struct WorkAccess {
+  static TaskRef<TaskBase> task(const Work& work) noexcept { return TaskRef<TaskBase>::share(*work.task_); }
+};
 }  // namespace detail
 
 /// Where continuations run. A SubinterpreterExecutor is one; a host wraps its event loop in another.

@@ -139,7 +139,7 @@ class WhenAnyTask final : public WhenTask<First<T>, T> {
   }
 
   [[nodiscard]] bool needs_stuck(const WaitCheck& check) const noexcept override {
-    return this->all_stuck(this->parts_, check);
+    return this->all_stuck(this->parts_, check, [](const TaskBase& /*the first*/) { return true; });
   }
 
   const Rest rest_;

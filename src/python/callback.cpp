@@ -21,6 +21,11 @@ namespace interpool::detail {
 
 NativeCallable::~NativeCallable() = default;
 
+void destroy(NativeCallable* callable) noexcept {
+  const python::GilRelease no_gil;
+  delete callable;
+}
+
 void fail_empty_callback() {
   throw UsageError("a Callback is made from a callable, and this one is empty; pass nullptr for None");
 }
@@ -275,11 +280,7 @@ void destroy_callback(PyObject* self) {
   auto* object = reinterpret_cast<CallbackObject*>(self);
   if (object->weak_references != nullptr) PyObject_ClearWeakRefs(self);
   const std::unique_ptr<CallbackState> state(std::exchange(object->state, nullptr));
-  if (state && state->callable->drop_ref()) {
-    // It is the host's code that runs now, and may wait for somebody who needs this GIL.
-    const GilRelease no_gil;
-    delete state->callable;
-  }
+  if (state && state->callable->drop_ref()) detail::destroy(state->callable);
   type->tp_free(self);
   Py_DECREF(type);
 }

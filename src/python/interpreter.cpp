@@ -159,8 +159,13 @@ Failure reload(detail::InterpreterHandle& interpreter, const std::vector<std::st
     const Object module = text ? Object::take(PyImport_GetModule(text.get())) : Object();
     if (!module && PyErr_Occurred() == nullptr) continue;  // not imported yet
     const Object reloaded = module ? Object::take(PyImport_ReloadModule(module.get())) : Object();
-    if (!reloaded) return take_error({.task = "reload " + name, .interpreter = interpreter.id()});
+    if (!reloaded) {
+      interpreter.forget_functions();
+      return take_error({.task = "reload " + name, .interpreter = interpreter.id()});
+    }
   }
+  // Again: while the imports gave up the GIL, another thread may have looked the old ones up.
+  interpreter.forget_functions();
   return nullptr;
 }
 

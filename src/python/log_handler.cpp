@@ -21,6 +21,18 @@ class LogHandler(logging.Handler):
     place.
     """
 
+    def createLock(self):
+        # None is needed; and the program may wait for what another thread logs while it has a record.
+        self.lock = None
+
+    def handle(self, record):
+        found = self.filter(record)
+        if isinstance(found, logging.LogRecord):
+            record = found
+        if found:
+            self.emit(record)
+        return found
+
     def emit(self, record):
         try:
             _log(record.levelno, record.name, self.format(record))

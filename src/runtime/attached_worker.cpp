@@ -13,15 +13,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
 namespace interpool::detail {
 
 namespace {
-
-/// The call that the thread is in, the innermost one.
-thread_local AttachedWorker* current_call = nullptr;
 
 /// What a thread is attached to, ended with it.
 class Attachments {
@@ -47,9 +45,10 @@ class Attachments {
   Attachments(const Attachments&) = delete;
   Attachments& operator=(const Attachments&) = delete;
 
+  /// The one that can be used; others could not be ended.
   [[nodiscard]] std::shared_ptr<AttachedWorker> find(const ExecutorCore& core) const {
-    const auto found =
-        std::ranges::find_if(workers_, [&](const auto& worker) { return &worker->core() == &core; });
+    const auto found = std::ranges::find_if(
+        workers_, [&](const auto& worker) { return &worker->core() == &core && !worker->closed(); });
     return found == workers_.end() ? nullptr : *found;
   }
   void add(std::shared_ptr<AttachedWorker> worker) { workers_.push_back(std::move(worker)); }
@@ -94,6 +93,24 @@ const std::string& running_callable() {
 
 }  // namespace
 
+/// Whose call, or end, the thread is in.
+class AttachedWorker::Frame {
+ public:
+  explicit Frame(AttachedWorker& worker) noexcept : worker_(worker), outer_(innermost) { innermost = this; }
+  ~Frame() { innermost = outer_; }
+  Frame(const Frame&) = delete;
+  Frame& operator=(const Frame&) = delete;
+
+  [[nodiscard]] AttachedWorker& worker() const noexcept { return worker_; }
+  [[nodiscard]] const Frame* outer() const noexcept { return outer_; }
+
+  static inline constinit thread_local Frame* innermost = nullptr;
+
+ private:
+  AttachedWorker& worker_;
+  Frame* const outer_;
+};
+
 /// One call, from its admission to its account.
 class AttachedWorker::Call {
  public:
@@ -103,13 +120,13 @@ class AttachedWorker::Call {
     if (!worker.gate_.try_enter()) throw ShutdownError("the executor is closed", {.task = name});
     // relaxed, as in counted(): only this thread writes it.
     worker.accepted_.store(worker.accepted_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    worker.outer_ = std::exchange(current_call, &worker);
+    frame_.emplace(worker);
     worker.calling_ = true;
   }
   ~Call() {
     Inside::finish_lines();
     worker_.calling_ = false;
-    current_call = std::exchange(worker_.outer_, nullptr);
+    frame_.reset();
     std::atomic<std::uint64_t>& count = completed_ ? worker_.counts_.completed : worker_.counts_.failed;
     // Counted first, so that who waits for the gate finds it counted; and not at all if it was given up.
     const std::uint64_t before = count.load(std::memory_order_relaxed);
@@ -123,6 +140,7 @@ class AttachedWorker::Call {
 
  private:
   AttachedWorker& worker_;
+  std::optional<Frame> frame_;
   bool completed_ = false;
 };
 
@@ -136,10 +154,7 @@ std::shared_ptr<AttachedWorker> AttachedWorker::of_this_thread(const std::shared
   if (WorkerThread::current() != nullptr) {
     throw UsageError("attach(): a worker has an interpreter; use the Worker that its task was given");
   }
-  if (auto known = attachments().find(*core)) {
-    if (core->closed()) throw ShutdownError("the executor is closed");
-    return known;
-  }
+  if (auto known = attachments().find(*core)) return known;
   auto worker = core->add_attached();
   attachments().add(worker);
   try {
@@ -151,11 +166,13 @@ std::shared_ptr<AttachedWorker> AttachedWorker::of_this_thread(const std::shared
   return worker;
 }
 
-AttachedWorker* AttachedWorker::current() noexcept { return current_call; }
+AttachedWorker* AttachedWorker::current() noexcept {
+  return Frame::innermost == nullptr ? nullptr : &Frame::innermost->worker();
+}
 
 bool AttachedWorker::calling(const ExecutorCore& core) noexcept {
-  for (const AttachedWorker* call = current_call; call != nullptr; call = call->outer_) {
-    if (call->core_.get() == &core) return true;
+  for (const Frame* frame = Frame::innermost; frame != nullptr; frame = frame->outer()) {
+    if (frame->worker().core_.get() == &core) return true;
   }
   return false;
 }
@@ -219,6 +236,7 @@ void AttachedWorker::call(const FunctionEntry& function, EncodeThunk encode, con
 void AttachedWorker::run(FunctionRef<void(Worker&)> work) {
   require_own_thread();
   if (calling_) {
+    const Frame inside(*this);
     Worker worker = view();
     if (group_->handle().attached()) return work(worker);
     // Inside the call the thread has gone on to another interpreter, or has released the GIL.
@@ -247,6 +265,18 @@ bool AttachedWorker::end(Clock::time_point deadline) noexcept {
   if (owner_ != std::this_thread::get_id() || calling_) return false;
   if (released_) return true;
   gate_.close();
+  if (!end_interpreter(deadline)) return false;
+  released_ = true;
+  core_->remove_attached(*this);
+  attachments().remove(*this);
+  return true;
+}
+
+bool AttachedWorker::end_interpreter(Clock::time_point deadline) noexcept {
+  // Hooks, atexit callbacks and destructors are inside of it as they are inside of a call.
+  const Frame ending(*this);
+  calling_ = true;
+  bool ended = true;
   // What an adopted Python's host has finalized is gone.
   if (python::is_initialized()) {
     const python::GilRelease aside;
@@ -257,14 +287,11 @@ bool AttachedWorker::end(Clock::time_point deadline) noexcept {
       state_.detach();
       started_ = false;
     }
-    const bool ended = group_->leave(state_, deadline);
+    ended = group_->leave(state_, deadline);
     Inside::finish_lines();
-    if (!ended) return false;
   }
-  released_ = true;
-  core_->remove_attached(*this);
-  attachments().remove(*this);
-  return true;
+  calling_ = false;
+  return ended;
 }
 
 void attached_call(AttachedWorker& worker, const FunctionEntry& function, EncodeThunk encode,
@@ -288,6 +315,7 @@ detail::AttachedWorker& AttachedThread::behind() const {
 }
 
 void AttachedThread::release() {
+  require_not_forked();
   detail::AttachedWorker& worker = behind();
   if (!worker.release(detail::after(worker.core().options().stop_timeout))) {
     throw WorkerError("the interpreter was left standing: Python threads are still in it");

@@ -63,6 +63,8 @@ class AttachedWorker {
   // --- the executor, on any thread -------------------------------------------------------------
 
   void close() noexcept { gate_.close(); }
+  /// Whether nothing can be called through it any more.
+  [[nodiscard]] bool closed() const noexcept { return gate_.closed(); }
   [[nodiscard]] bool wait_until_idle(std::chrono::steady_clock::time_point deadline) const noexcept {
     return gate_.wait_until_idle(deadline);
   }
@@ -79,9 +81,11 @@ class AttachedWorker {
   [[nodiscard]] bool exists() const noexcept { return group_->exists(); }
 
  private:
+  class Frame;
   class Call;
 
   void require_own_thread() const;
+  bool end_interpreter(std::chrono::steady_clock::time_point deadline) noexcept;
   /// Attaches, sets up what has to be; a failure leaves the thread detached.
   Failure enter_interpreter() noexcept;
 
@@ -101,7 +105,6 @@ class AttachedWorker {
 
   // The thread's own.
   python::ThreadState state_;
-  AttachedWorker* outer_ = nullptr;  // whose call this one's is inside
   bool calling_ = false;
   bool started_ = false;   // the start hooks have run
   bool released_ = false;  // for good

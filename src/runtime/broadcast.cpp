@@ -12,18 +12,18 @@ void Broadcast::expect(std::int64_t interpreter) {
   outcomes_.try_emplace(interpreter);
 }
 
-BroadcastOutcome Broadcast::call(InterpreterHandle& interpreter) {
+BroadcastOutcome Broadcast::call(InterpreterHandle& interpreter) const {
   BroadcastOutcome outcome;
   try {
     outcome = call_(interpreter);
   } catch (...) {
     outcome.failure = current_failure({.task = name_, .interpreter = interpreter.id()});
   }
-  if (outcome.failure) {
-    const MutexLock lock(mutex_);
-    failed_ = true;
-  }
   return outcome;
+}
+
+void Broadcast::note(const BroadcastOutcome& outcome) {
+  if (outcome.failure) failed_ = true;
 }
 
 Failure Broadcast::apply(InterpreterHandle& interpreter) {
@@ -36,6 +36,7 @@ Failure Broadcast::apply(InterpreterHandle& interpreter) {
   BroadcastOutcome outcome = call(interpreter);
   if (!expected) return outcome.failure;
   const MutexLock lock(mutex_);
+  note(outcome);
   outcomes_[interpreter.id()] = std::move(outcome);
   return nullptr;
 }
@@ -48,7 +49,12 @@ BroadcastOutcome Broadcast::take(InterpreterHandle& interpreter) {
     }
   }
   constexpr std::int64_t kMain = 0;
-  if (interpreter.id() == kMain) return call(interpreter);
+  if (interpreter.id() == kMain) {
+    BroadcastOutcome outcome = call(interpreter);
+    const MutexLock lock(mutex_);
+    note(outcome);
+    return outcome;
+  }
   return {.failure = std::make_shared<const WorkerError>(
               "the interpreter was replaced before it could answer",
               ErrorContext{.task = name_, .interpreter = interpreter.id()}),

@@ -14,8 +14,8 @@ namespace interpool::detail {
 
 /// A step of the executor's journal. Each interpreter that is there makes the call between two tasks, before
 /// any task that it begins later; what it came to is kept until a task picks it up, as a part of the
-/// broadcast's future. Each that comes later makes it while it is set up, unless it has failed before.
-/// Thread-safe.
+/// broadcast's future. Each that comes later makes it while it is set up, unless it has failed in one of
+/// those. Thread-safe.
 class Broadcast {
  public:
   Broadcast(std::string name, BroadcastCall call) : name_(std::move(name)), call_(std::move(call)) {}
@@ -34,7 +34,8 @@ class Broadcast {
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
  private:
-  BroadcastOutcome call(InterpreterHandle& interpreter) INTERPOOL_EXCLUDES(mutex_);
+  BroadcastOutcome call(InterpreterHandle& interpreter) const INTERPOOL_EXCLUDES(mutex_);
+  void note(const BroadcastOutcome& outcome) INTERPOOL_REQUIRES(mutex_);
 
   const std::string name_;
   const BroadcastCall call_;

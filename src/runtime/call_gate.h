@@ -32,6 +32,9 @@ class CallGate {
   void close() noexcept {
     word_.fetch_or(kClosed, std::memory_order_acq_rel);  // as in Admission
   }
+  [[nodiscard]] bool closed() const noexcept {
+    return (word_.load(std::memory_order_acquire) & kClosed) != 0;  // pairs with close()
+  }
   /// Whether a call is under way that nobody has given up. acquire: pairs with leave().
   [[nodiscard]] bool busy() const noexcept { return busy(word_.load(std::memory_order_acquire)); }
   /// Gives the call under way up. False if there is none, or somebody has done that.
@@ -41,6 +44,7 @@ class CallGate {
       if (!busy(word)) return false;
       // relaxed: only who gives it up counts it.
     } while (!word_.compare_exchange_weak(word, word | kGivenUp, std::memory_order_relaxed));
+    futex_wake_all(&word_);  // others may wait for it, too
     return true;
   }
   /// After close(): waits until no call is under way; false when the deadline came first.

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <thread>
 #include <utility>
@@ -52,7 +53,13 @@ void check_thread_options(ExecutorOptions& options) {
     }
     for (const int cpu : options.cpu_affinity[i]) {
       if (good.contains(cpu)) continue;
-      if (!can_run_on(cpu)) {
+      bool can = false;
+      try {
+        can = can_run_on(cpu);
+      } catch (const std::system_error& error) {
+        throw WorkerError(fmt::format("no thread could be started to try CPU {}: {}", cpu, error.what()));
+      }
+      if (!can) {
         throw UsageError(
             fmt::format("cpu_affinity[{}]: there is no CPU {}, or this process may not run on it", i, cpu));
       }
@@ -133,7 +140,8 @@ ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions
                                                            .spin = options_.spin,
                                                            .searching = &searching_,
                                                            .admission = &admission_,
-                                                           .hooks = &options_.hooks},
+                                                           .hooks = &options_.hooks,
+                                                           .gate = callback_gate_},
                                        new_group()));
   }
   const std::size_t first_pooled = groups_.size();
@@ -148,7 +156,8 @@ ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions
                                                                           .spin = options_.spin,
                                                                           .searching = &searching_,
                                                                           .admission = &admission_,
-                                                                          .hooks = &options_.hooks},
+                                                                          .hooks = &options_.hooks,
+                                                                          .gate = callback_gate_},
                                                       groups_[first_pooled + group]));
   }
 }
@@ -281,7 +290,9 @@ Failure ExecutorCore::enqueue(Address address, const CallOptions& options, TaskR
                                context(*task)));
     }
     const WorkerThread* worker = WorkerThread::current();
-    if ((worker != nullptr && worker == target.only_worker()) || in_own_task()) {
+    // A thread that is attached is none of those that make room.
+    const bool waits_for_itself = in_own_task() && !AttachedWorker::calling(*this);
+    if ((worker != nullptr && worker == target.only_worker()) || waits_for_itself) {
       return refuse(
           *task, std::make_shared<const DeadlockError>(
                      "a task that submits to its own executor would wait for room that it keeps others from "
@@ -297,12 +308,34 @@ Failure ExecutorCore::enqueue(Address address, const CallOptions& options, TaskR
   }
 }
 
-void ExecutorCore::execute(Work work) {
-  auto run = [work = std::move(work)](Worker&) mutable {
+namespace {
+
+/// A continuation as a task of the executor that runs it.
+class WorkTask final : public TaskState<void> {
+ public:
+  WorkTask(ExecutorCore* core, Work work)
+      : TaskState<void>(core), inner_(WorkAccess::task(work)), work_(std::move(work)) {}
+
+  Failure run(Worker* /*worker*/) noexcept override {
     const python::GilRelease no_gil;
-    work();
-  };
-  TaskRef<TaskBase> task(new CallableTask<void, decltype(run)>(this, std::move(run)));
+    (*work_)();
+    new (storage()) Unit();
+    return nullptr;
+  }
+  void drop_work() noexcept override { work_.reset(); }
+  void given_up(const Failure& failure) noexcept override {
+    if (inner_->begin_settling(kRunning)) inner_->settle_failure(failure);
+  }
+
+ private:
+  const TaskRef<TaskBase> inner_;  // whose future waits for it
+  std::optional<Work> work_;
+};
+
+}  // namespace
+
+void ExecutorCore::execute(Work work) {
+  TaskRef<TaskBase> task(new WorkTask(this, std::move(work)));
   if (admission_.try_enter()) {
     if (shared_->push(*task, std::numeric_limits<std::size_t>::max(), admission_, runtime_->timekeeper()) ==
         TaskQueue::Push::kDone) {
@@ -416,6 +449,16 @@ std::vector<std::string> ExecutorCore::cancel_queued(const char* reason) {
   cancel_in(*shared_);
   for (const auto& group : groups_) cancel_in(group->queue());
   cancel_in(runtime_->main_queue());
+  // What a worker holds already, but has not begun: it is busy with what comes first, a broadcast say.
+  const auto cancel_at = [&](WorkerThread& worker) {
+    const auto task = worker.running();
+    if (!task || task->core() != this || !task->begin_settling(TaskBase::kQueued)) return;
+    names.push_back(task->name());
+    settle_as_third_party(*task, Outcome::kCancelled,
+                          std::make_shared<const CancelledError>(reason, context(*task)));
+  };
+  for (const auto& worker : workers_) cancel_at(*worker);
+  cancel_at(runtime_->main_worker());
   return names;
 }
 
@@ -473,8 +516,10 @@ void ExecutorCore::abandon_running(std::vector<std::string>& names) {
     if (!task || task->core() != this || !task->begin_settling(TaskBase::kRunning)) return;
     names.push_back(task->name());
     settled_elsewhere_[static_cast<std::size_t>(Outcome::kAbandoned)].fetch_add(1, std::memory_order_relaxed);
-    task->settle_failure(
-        std::make_shared<const AbandonedError>("still running when its executor had to end", context(*task)));
+    const Failure failure =
+        std::make_shared<const AbandonedError>("still running when its executor had to end", context(*task));
+    task->settle_failure(failure);
+    task->given_up(failure);
     // The home thread will come back to the core's accounts, and owns no share of it, as our workers'
     // threads do: it gets one, for ever.
     if (worker.lane() == Lane::kMain) keep_for_ever(shared_from_this());

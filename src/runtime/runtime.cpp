@@ -3,6 +3,7 @@
 #include "base/keep.h"
 #include "interpool/error.h"
 #include "python/initialize.h"
+#include "runtime/attached_worker.h"
 #include "runtime/fork_guard.h"
 #include "runtime/runtime_core.h"
 #include "runtime/worker_thread.h"
@@ -35,13 +36,21 @@ Runtime::Runtime(Options options) {
   core_->start();
 }
 
+namespace {
+
+bool in_a_task() noexcept {
+  return detail::WorkerThread::current() != nullptr || detail::AttachedWorker::current() != nullptr;
+}
+
+}  // namespace
+
 Runtime::~Runtime() {
   if (in_forked_child()) {
     // Nothing of it works here, and taking it apart would wait for threads that do not exist.
     detail::keep_for_ever(std::move(core_));
     return;
   }
-  if (detail::WorkerThread::current() != nullptr) {
+  if (in_a_task()) {
     core_->log().error("a Runtime is destroyed inside one of its own tasks; Python is left as it is");
     return;
   }
@@ -50,7 +59,7 @@ Runtime::~Runtime() {
 
 StopReport Runtime::stop(std::chrono::milliseconds timeout) {
   require_not_forked();
-  if (detail::WorkerThread::current() != nullptr) {
+  if (in_a_task()) {
     throw DeadlockError(
         "a task cannot stop the Runtime that runs it and wait for that; let another thread do it");
   }

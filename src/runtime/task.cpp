@@ -274,7 +274,8 @@ void Work::operator()() noexcept {
   if (!task || !task->claim()) return;
   Failure failure = task->run(nullptr);
   task->drop_work();
-  task->settle_run(std::move(failure));
+  const bool has_value = failure == nullptr;
+  if (!task->settle_run(std::move(failure)) && has_value) task->drop_value();  // it was given up
 }
 
 void Work::refuse() noexcept {

@@ -33,14 +33,15 @@ Gate gate_of(const detail::TaskBase& task) {
   return task.core() == nullptr ? nullptr : task.core()->callback_gate();
 }
 
-/// Of the task that the calling thread runs; null: it runs none.
+/// Of the task, or the hook, that the calling thread runs; null: it runs none.
 Gate current_gate() {
   if (detail::AttachedWorker* attached = detail::AttachedWorker::current()) {
     return attached->core().callback_gate();
   }
   detail::WorkerThread* worker = detail::WorkerThread::current();
-  const auto task = worker == nullptr ? detail::TaskRef<detail::TaskBase>() : worker->running();
-  return task ? gate_of(*task) : nullptr;
+  if (worker == nullptr) return nullptr;
+  const auto task = worker->running();
+  return task ? gate_of(*task) : worker->gate();
 }
 
 /// The name of the task that the calling thread runs.

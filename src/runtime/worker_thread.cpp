@@ -111,7 +111,7 @@ void WorkerThread::stop() noexcept {
 }
 
 bool WorkerThread::maybe_work() const noexcept {
-  return own_.maybe_work() || group_->has_chores() ||
+  return own_.maybe_work() || (state_ && group_->has_chores()) ||
          (setup_.shared != nullptr && setup_.shared->maybe_work());
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/parker.h"
 #include "interpool/worker.h"
+#include "python/callback.h"
 #include "python/thread_state.h"
 #include "runtime/blocked_workers.h"
 #include "runtime/interpreter_group.h"
@@ -48,6 +49,8 @@ class WorkerThread {
     // Of the executor that the worker belongs to; null: it serves several, which count for themselves.
     Admission* admission = nullptr;
     const WorkerHooks* hooks = nullptr;  // or none
+    // For callbacks that are passed to Python where there is no task: in hooks.
+    std::shared_ptr<python::CallbackGate> gate = nullptr;
   };
 
   WorkerThread(const Setup& setup, std::shared_ptr<InterpreterGroup> group);
@@ -87,6 +90,7 @@ class WorkerThread {
   /// The task that runs, or null; for the worker's own thread.
   [[nodiscard]] const TaskBase* current_task() const noexcept { return task_; }
   [[nodiscard]] const WorkerCounts& counts() const noexcept { return counts_; }
+  [[nodiscard]] const std::shared_ptr<python::CallbackGate>& gate() const noexcept { return setup_.gate; }
   [[nodiscard]] InterpreterGroup& group() noexcept { return *group_; }
   /// The interpreter, for the worker's own thread while it runs a task.
   [[nodiscard]] InterpreterHandle& interpreter() noexcept { return group_->handle(); }

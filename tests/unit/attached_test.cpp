@@ -344,6 +344,46 @@ TEST_F(Attached, StartAndStopHooksRunOnTheThread) {
   EXPECT_EQ(events, (std::vector<std::string>{"start " + id, "stop " + id}));
 }
 
+TEST_F(Attached, ItsEndCannotBeEndedFromInside) {
+  int stops = 0;
+  std::optional<AttachedThread> handle;
+  SubinterpreterExecutor* executor = nullptr;
+  SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1, .hooks = {.stop = [&](Worker& worker) {
+                                                                 ++stops;
+                                                                 EXPECT_THROW((void)executor->stop({}),
+                                                                              DeadlockError);
+                                                                 EXPECT_THROW(handle->release(), UsageError);
+                                                                 EXPECT_EQ(worker.eval<int>("1"), 1);
+                                                               }}});
+  executor = &pool;
+  on_a_thread([&] {
+    handle = pool.attach();
+    handle->release();
+  });
+  EXPECT_EQ(stops, 1);
+}
+
+TEST_F(Attached, TheRuntimeCannotBeStoppedInsideACall) {
+  SubinterpreterExecutor pool(runtime(), options());
+  on_a_thread(
+      [&] { EXPECT_THROW(pool.attach().run([](Worker&) { (void)runtime().stop(1s); }), DeadlockError); });
+}
+
+TEST_F(Attached, AFullQueueIsNoDeadlockForIt) {
+  SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1, .queue_capacity = 1});
+  std::optional<BusyTask> busy(pool);
+  Future<int> fills = pool.call<int>("builtins:abs", -1);
+  std::optional<Future<int>> waited;
+  SleepingThread host(
+      [&] { pool.attach().run([&](Worker&) { waited = pool.call<int>("builtins:abs", -2); }); });
+  host.wait_until_asleep();
+  busy.reset();
+  host.join();
+  EXPECT_EQ(get(fills), 1);
+  ASSERT_TRUE(waited.has_value());
+  EXPECT_EQ(get(*waited), 2);
+}
+
 TEST_F(Attached, AnInterpreterThatCannotBeSetUpIsAnErrorOfAttach) {
   SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1, .preload = {"no_such_module"}});
   on_a_thread([&] {

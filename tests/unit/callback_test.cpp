@@ -302,6 +302,21 @@ TEST(CallbackThreads, InterpreterIsFreeWhileACallableDies) {
   get(last);
 }
 
+TEST(CallbackThreads, InterpreterIsFreeWhileAnArgumentDies) {
+  SubinterpreterExecutor pool(runtime(), {.pooled = {.threads = 2, .interpreters = 1}});
+  Event dying;
+  Event other_ran;
+  // Python keeps nothing of it, so the task's own argument is the last one.
+  auto last = pool.call<bool>("builtins:callable", Callback([at_death = AtDeath([&] {
+                                                               dying.set();
+                                                               other_ran.wait();
+                                                             })] {}));
+  dying.wait();
+  EXPECT_EQ(get(pool.call<int>("builtins:abs", -1)), 1);
+  other_ran.set();
+  EXPECT_TRUE(get(last));
+}
+
 TEST(CallbackThreads, OneCallableServesAllInterpreters) {
   SubinterpreterExecutor pool(runtime(), {.pinned_workers = 2, .pooled = {.threads = 2, .interpreters = 1}});
   std::atomic<int> sum = 0;

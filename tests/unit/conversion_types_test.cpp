@@ -73,9 +73,9 @@ struct Text : Row<char> {};
 /// Does not own what it shows.
 struct Shown : std::ranges::view_base {
   using value_type = int;
-  void push_back(int item);
-  [[nodiscard]] const int* begin() const;
-  [[nodiscard]] const int* end() const;
+  void push_back(int /*item*/) {}
+  [[nodiscard]] const int* begin() const { return nullptr; }
+  [[nodiscard]] const int* end() const { return nullptr; }
 };
 /// In Python, one that may contain itself.
 struct Branch {

@@ -288,6 +288,24 @@ TEST_F(Futures, ChainsPassValuesAndErrorsOn) {
   EXPECT_TRUE(get(of_void));
 }
 
+TEST_F(Futures, AContinuationThatIsGivenUpSettlesItsFuture) {
+  SubinterpreterExecutor own(runtime(), {.pinned_workers = 1});
+  Event running;
+  Event finish;
+  auto next = own.call<int>("builtins:abs", -3).then(own, [&](const Result<int>&) {
+    running.set();
+    finish.wait();
+    return std::string("too late");
+  });
+  running.wait();
+  const ExecutorReport report = own.stop({.timeout = std::chrono::milliseconds(1)});
+  EXPECT_EQ(report.abandoned.size(), 1U);
+  EXPECT_THROW(get(next), AbandonedError);
+  finish.set();
+  wait_for_interpreters(1);  // the suite's own
+  take_log();
+}
+
 TEST_F(Futures, AContinuationThatThrowsFailsItsFuture) {
   auto next = pool().call<int>("builtins:abs", -3).then([](const Result<int>&) -> int {
     throw std::out_of_range("mine");

@@ -55,12 +55,16 @@ class JoinTask : public TaskState<R> {
   static bool any_stuck(const Parts& parts, const WaitCheck& check) noexcept {
     return std::ranges::any_of(parts, [&](const auto& part) { return part->stuck(check); });
   }
-  /// Whether those are that have not settled, of which there are some: so is who waits for any of them.
-  template <class Parts>
-  static bool all_stuck(const Parts& parts, const WaitCheck& check) noexcept {
+  /// Whether those are that have not settled, of which there are some: so is who waits for any of them. Not
+  /// if one has settled that `decides`: whoever settled it is about to settle the join.
+  template <class Parts, class Decides>
+  static bool all_stuck(const Parts& parts, const WaitCheck& check, Decides decides) noexcept {
     bool waits = false;
     for (const auto& part : parts) {
-      if (part->settled()) continue;
+      if (part->settled()) {
+        if (decides(*part)) return false;
+        continue;
+      }
       if (!part->stuck(check)) return false;
       waits = true;
     }

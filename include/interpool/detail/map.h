@@ -109,7 +109,8 @@ class MapTask final : public JoinTask<std::vector<R>> {
     for (Part& part : parts_) part->cancel();
   }
   [[nodiscard]] bool needs_stuck(const WaitCheck& check) const noexcept override {
-    return on_error_ == Rest::kRun ? this->any_stuck(parts_, check) : this->all_stuck(parts_, check);
+    if (on_error_ == Rest::kRun) return this->any_stuck(parts_, check);
+    return this->all_stuck(parts_, check, [](const TaskBase& part) { return !part.has_value(); });
   }
   /// Those from `first` on will not be submitted.
   void drop_from(std::size_t first) noexcept {

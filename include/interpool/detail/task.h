@@ -137,6 +137,8 @@ class INTERPOOL_API TaskBase {
     if ((state & ~kPhaseMask) != 0) announce(state);
     return true;
   }
+  /// After it was settled while it runs, because its executor had to end: for what waits behind it.
+  virtual void given_up(const Failure& /*failure*/) noexcept {}
   /// Publishes a failure after begin_settling().
   void settle_failure(Failure failure) noexcept;
   /// The executor that was to run it, as Work, has dropped it.

@@ -143,3 +143,18 @@ def note_stop():
 
 def evaluate(text):
     return eval(text)
+
+
+def hold_in_a_sub_interpreter(path):
+    """Does not return, but in the main interpreter, until there is a file `path`; leaves one beside it."""
+    import os
+    import time
+
+    import interpool
+
+    if interpool.worker_id() == "main":
+        return
+    with open(path + ".held", "w"):
+        pass
+    while not os.path.exists(path):
+        time.sleep(0.001)
