@@ -66,10 +66,10 @@ void attached_rows(Suite& suite, interpool::Runtime& runtime) {
   std::thread([&] {
     const auto abs = pool.attach().function<long(long)>("builtins:abs");
     SwappedInterpreter swapped;
-    suite.compare({{"interpool", [&] { return calls(kCalls, abs); }},
-                   {"swap, call, swap",
-                    [&] { return calls(kCalls, [&](long value) { return swapped.abs(value); }); }}},
-                  {attached}, suite.options().repetitions());
+    suite.compare(
+        {{"interpool", [&] { return calls(kCalls, abs); }},
+         {"swap, call, swap", [&] { return calls(kCalls, [&](long value) { return swapped.abs(value); }); }}},
+        {attached}, suite.options().repetitions());
   }).join();
 }
 

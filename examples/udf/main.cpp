@@ -141,6 +141,7 @@ int main() try {
   constexpr int kThreads = 4;
   std::vector<Answer> answers(kThreads);
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&, i] { answers[static_cast<std::size_t>(i)] = query(pool, path, i, kThreads); });
   }

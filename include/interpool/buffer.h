@@ -130,9 +130,9 @@ class INTERPOOL_API Buffer {
   /// The vector's elements where they are. It is taken, and empty afterwards, also if this throws. `shape`:
   /// of the same number of elements or fewer; none: one dimension.
   template <BufferElement T>
-  static Buffer adopt(std::vector<T>&& values, std::vector<std::ptrdiff_t> shape = {}) {
+  static Buffer adopt(std::vector<T>&& values, const std::vector<std::ptrdiff_t>& shape = {}) {
     const auto owner = std::make_shared<std::vector<T>>(std::move(values));
-    const BufferLayout layout{.format = format_of<T>(), .shape = std::move(shape)};
+    const BufferLayout layout{.format = format_of<T>(), .shape = shape};
     return make(owner, owner->data(), owner->size() * sizeof(T), layout);
   }
   /// `size` bytes at `data`, which are released by `deleter(data)`; see above for when and where. Also if

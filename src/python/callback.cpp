@@ -152,10 +152,11 @@ class Entry {
 
 Object text(std::string_view utf8) {
   const auto size = static_cast<Py_ssize_t>(utf8.size());
-  Object object = Object::take(PyUnicode_DecodeUTF8(utf8.data(), size, "surrogatepass"));
+  const char* data = utf8.data();  // NOLINT(bugprone-suspicious-stringview-data-usage): the size goes along
+  Object object = Object::take(PyUnicode_DecodeUTF8(data, size, "surrogatepass"));
   if (object) return object;
   PyErr_Clear();
-  return Object::take(PyUnicode_DecodeUTF8(utf8.data(), size, "replace"));  // a what() may say anything
+  return Object::take(PyUnicode_DecodeUTF8(data, size, "replace"));  // a what() may say anything
 }
 
 std::string title(const detail::NativeCallable& callable) {
@@ -229,7 +230,7 @@ void raise_current_exception() noexcept {
     auto kept = std::make_unique<std::exception_ptr>(current);
     const Object capsule =
         Object::take(PyCapsule_New(kept.get(), kNativeException, destroy_native_exception));
-    if (capsule) (void)kept.release();
+    if (capsule) static_cast<void>(kept.release());  // NOLINT(bugprone-unused-return-value): the capsule's
     const Object name = Object::take(PyUnicode_InternFromString(kNativeException));
     if (!capsule || !name || PyObject_SetAttr(exception.get(), name.get(), capsule.get()) != 0) return;
     // Not PyErr_SetRaisedException: this also notes what was being handled when it was raised.

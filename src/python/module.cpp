@@ -23,7 +23,7 @@ PyObject* text_object(std::string_view utf8) {
 
 // --- the functions -------------------------------------------------------------------------------
 
-PyDoc_STRVAR(worker_id_doc,
+PyDoc_STRVAR(kWorkerIdDoc,
              "worker_id()\n--\n\n"
              "The worker whose thread this is: 'pinned-0', 'pooled-3', 'attached-1' or 'main'.\n\n"
              "None on any other thread. Each executor counts its own workers.");
@@ -34,7 +34,7 @@ PyObject* worker_id(PyObject* module, PyObject* /*none*/) {
   return text_object(worker);
 }
 
-PyDoc_STRVAR(task_name_doc,
+PyDoc_STRVAR(kTaskNameDoc,
              "task_name()\n--\n\n"
              "The name of the task that this thread runs; '' if it has none.\n\n"
              "None on a thread that runs no task.");
@@ -45,7 +45,7 @@ PyObject* task_name(PyObject* module, PyObject* /*none*/) {
   return text_object(*name);
 }
 
-PyDoc_STRVAR(getattr_doc, "What is made only when somebody asks for it: LogHandler.");
+PyDoc_STRVAR(kGetattrDoc, "What is made only when somebody asks for it: LogHandler.");
 
 PyObject* get_attribute(PyObject* module, PyObject* name) {
   if (PyUnicode_Check(name) != 0 && PyUnicode_CompareWithASCIIString(name, "LogHandler") == 0)
@@ -55,9 +55,9 @@ PyObject* get_attribute(PyObject* module, PyObject* name) {
 }
 
 PyMethodDef functions[] = {
-    {"__getattr__", get_attribute, METH_O, getattr_doc},
-    {"worker_id", worker_id, METH_NOARGS, worker_id_doc},
-    {"task_name", task_name, METH_NOARGS, task_name_doc},
+    {"__getattr__", get_attribute, METH_O, kGetattrDoc},
+    {"worker_id", worker_id, METH_NOARGS, kWorkerIdDoc},
+    {"task_name", task_name, METH_NOARGS, kTaskNameDoc},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -76,12 +76,12 @@ PyModuleDef_Slot slots[] = {
     {0, nullptr},
 };
 
-PyDoc_STRVAR(module_doc, "What interpool, which runs this interpreter, has for the Python code in it.");
+PyDoc_STRVAR(kModuleDoc, "What interpool, which runs this interpreter, has for the Python code in it.");
 
 PyModuleDef definition = {
     .m_base = PyModuleDef_HEAD_INIT,
     .m_name = "interpool",
-    .m_doc = module_doc,
+    .m_doc = kModuleDoc,
     .m_size = sizeof(ModuleState),
     .m_methods = functions,
     .m_slots = slots,

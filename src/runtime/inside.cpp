@@ -21,7 +21,7 @@ namespace interpool::detail {
 struct Inside::Begun {
   ~Begun() {
     finish();
-    ending_ = true;
+    is_ending = true;
   }
   void finish() noexcept;
 
@@ -34,8 +34,8 @@ struct Inside::Begun {
   }
 };
 
-constinit thread_local bool Inside::begun_ = false;
-constinit thread_local bool Inside::ending_ = false;
+constinit thread_local bool Inside::has_begun = false;
+constinit thread_local bool Inside::is_ending = false;
 
 void Inside::prepare_thread() { (void)Begun::mine(); }
 
@@ -56,7 +56,7 @@ std::optional<std::string_view> Inside::task() const noexcept {
 }
 
 void Inside::write(OutputStream stream, std::string_view bytes) {
-  if (ending_) {  // other thread-local objects still print; nothing comes that could go on with a line
+  if (is_ending) {  // other thread-local objects still print; nothing comes that could go on with a line
     const std::string text(bytes);
     const python::GilRelease no_gil;
     const std::size_t lines = hand_over_lines(stream, text);
@@ -73,12 +73,12 @@ void Inside::write(OutputStream stream, std::string_view bytes) {
   }
   if (!begun.empty()) {
     Begun::mine().inside = shared_from_this();
-    begun_ = true;
+    has_begun = true;
   }
 }
 
 void Inside::Begun::finish() noexcept {
-  begun_ = false;
+  has_begun = false;
   if (text[0].empty() && text[1].empty()) return;
   const auto lines = std::exchange(text, {});
   const python::GilRelease no_gil;

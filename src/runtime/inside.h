@@ -32,7 +32,7 @@ class Inside final : public python::Host, public std::enable_shared_from_this<In
   /// Hands over what the calling thread has written to any of them without a newline, as a line each. With or
   /// without a GIL, which it releases meanwhile.
   static void finish_lines() noexcept {
-    if (begun_) finish_begun_lines();
+    if (has_begun) finish_begun_lines();
   }
   /// For thread-local objects that are about to be made, and print when they die: the lines of the calling
   /// thread die after them.
@@ -53,9 +53,9 @@ class Inside final : public python::Host, public std::enable_shared_from_this<In
   void hand_over(OutputStream stream, std::string_view text, bool newline) noexcept;
 
   // The calling thread's: there may be something in its Begun.
-  static constinit thread_local bool begun_;
+  static constinit thread_local bool has_begun;
   // The calling thread's Begun has been destroyed: the thread is ending.
-  static constinit thread_local bool ending_;
+  static constinit thread_local bool is_ending;
 
   Admission admission_;  // who is about to call back, or does
   const std::shared_ptr<Logger> log_;

@@ -1,7 +1,7 @@
 // Native modules in the test executable, as a host would link them.
 #pragma once
 
-struct _object;
+struct _object;  // NOLINT(bugprone-reserved-identifier): CPython's name
 
 extern "C" {
 

@@ -102,7 +102,7 @@ TEST_F(Callbacks, AnyCallableWillDo) {
 
 TEST_F(Callbacks, CopiesShareTheCallable) {
   const Callback next([count = 0]() mutable { return ++count; });
-  const Callback copy = next;
+  const Callback copy = next;  // NOLINT(performance-unnecessary-copy-initialization): what the test is about
   keep(pool(), next);
   EXPECT_EQ(eval<int>("f()"), 1);
   keep(pool(), copy);

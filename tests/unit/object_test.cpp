@@ -101,7 +101,7 @@ TEST_P(Objects, AreDroppedInTheirInterpreterOnceTheLastHandleIsGone) {
   std::optional<Object> other = counter(0);
   while (!lives_with_it(*other)) other = counter(0);  // pooled interpreters take turns
   wait_until([&] { return alive(witness) == 2; });
-  std::optional<Object> copy = *other;
+  std::optional<Object> copy = other;
   other.reset();
   EXPECT_EQ(get(copy->call<int>("add", 5)), 5);
   EXPECT_EQ(alive(witness), 2);
@@ -128,6 +128,7 @@ TEST_P(Objects, ATaskOnItsWayKeepsItsObject) {
   {
     const Object gone = std::move(counter);
   }
+  // NOLINTNEXTLINE(bugprone-use-after-move): defined
   EXPECT_THROW((void)counter.get<int>("value"), UsageError) << "moved from";
   for (auto& task : busy) task->release();
   EXPECT_EQ(get(sum), 3);
