@@ -58,7 +58,7 @@ Thread::Thread(const ThreadOptions& options, std::function<void()> body) {
   attributes.apply(options);
   auto argument = std::make_unique<std::function<void()>>(std::move(body));
   Attributes::check(pthread_create(&thread_, attributes.get(), &run, argument.get()));
-  (void)argument.release();  // the thread's now
+  static_cast<void>(argument.release());  // NOLINT(bugprone-unused-return-value): the thread's now
   joinable_ = true;
 }
 

@@ -177,7 +177,8 @@ bool AttachedWorker::calling(const ExecutorCore& core) noexcept {
   return false;
 }
 
-std::string_view AttachedWorker::task_name() const noexcept {
+std::optional<std::string_view> AttachedWorker::task_name() const noexcept {
+  if (ending_) return std::nullopt;
   const std::string& name = call_name();
   return &name == &running_callable() ? std::string_view() : std::string_view(name);
 }
@@ -276,6 +277,7 @@ bool AttachedWorker::end_interpreter(Clock::time_point deadline) noexcept {
   // Hooks, atexit callbacks and destructors are inside of it as they are inside of a call.
   const Frame ending(*this);
   calling_ = true;
+  ending_ = true;
   bool ended = true;
   // What an adopted Python's host has finalized is gone.
   if (python::is_initialized()) {
@@ -291,6 +293,7 @@ bool AttachedWorker::end_interpreter(Clock::time_point deadline) noexcept {
     Inside::finish_lines();
   }
   calling_ = false;
+  ending_ = false;
   return ended;
 }
 

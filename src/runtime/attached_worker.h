@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -57,8 +58,8 @@ class AttachedWorker {
   [[nodiscard]] ExecutorCore& core() const noexcept { return *core_; }
   /// "attached-0"
   [[nodiscard]] const std::string& id() const noexcept { return id_; }
-  /// The function's, of the call under way; "" for a callable.
-  [[nodiscard]] std::string_view task_name() const noexcept;
+  /// The function's, of the call under way; "" for a callable, none while the interpreter ends.
+  [[nodiscard]] std::optional<std::string_view> task_name() const noexcept;
 
   // --- the executor, on any thread -------------------------------------------------------------
 
@@ -105,7 +106,8 @@ class AttachedWorker {
 
   // The thread's own.
   python::ThreadState state_;
-  bool calling_ = false;
+  bool calling_ = false;  // in a call, or at the end
+  bool ending_ = false;
   bool started_ = false;   // the start hooks have run
   bool released_ = false;  // for good
 };

@@ -130,14 +130,15 @@ SCENARIO(unfinished) {
     require_lines(output.take(), {{kOut, "called", false, "attached-0", ""}});
     here.run([](Worker& worker) { worker.exec("import atexit\natexit.register(print, 'bye', end='')"); });
     here.release();
-    require_lines(output.take(), {{kOut, "bye", false, "", ""}});
+    require_lines(output.take(), {{kOut, "bye", false, "attached-0", ""}});
   }
   std::thread([&] {
     pool.attach().run([](Worker& worker) {
       worker.exec("import atexit\natexit.register(print, 'bye', 1)\nprint('before')");
     });
   }).join();
-  require_lines(output.take(), {{kOut, "before", true, "attached-1", ""}, {kOut, "bye 1", true, "", ""}});
+  require_lines(output.take(),
+                {{kOut, "before", true, "attached-1", ""}, {kOut, "bye 1", true, "attached-1", ""}});
   // So is that of a thread.
   exec(lane,
        "import threading\n"

@@ -169,7 +169,7 @@ TEST_F(ConversionOfVariants, AnErrorSaysWhatEachAlternativeSaid) {
 
 std::string levels(int depth) {
   std::string text = "{'either': {'inside': []}}";
-  for (int i = 1; i < depth; ++i) text = "{'either': {'inside': [" + text + "]}}";
+  for (int i = 1; i < depth; ++i) text.insert(0, "{'either': {'inside': [").append("]}}");
   return text;
 }
 
