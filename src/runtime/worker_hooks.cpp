@@ -15,7 +15,7 @@ Failure run_hook(const char* which, Worker& worker, Hook hook) noexcept {
     hook();
     return nullptr;
   } catch (...) {
-    const Failure cause = current_failure({});
+    Failure cause = current_failure({});
     try {
       return std::make_shared<const WorkerError>(
           fmt::format("its {} hook failed: {}", which, cause->message()),
