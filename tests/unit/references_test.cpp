@@ -104,7 +104,8 @@ TEST_P(References, StayTheSameOverAThousandTasks) {
         })
         .get();
   };
-  for (int i = 0; i < kRepetitions / 10; ++i) GetParam().run(worker);
+  // Enough for caches that Python fills in the first few hundred, on 3.12 with what exceptions leave.
+  for (int i = 0; i < kRepetitions / 2; ++i) GetParam().run(worker);
   (void)held();
   const std::int64_t before = held();
   for (int i = 0; i < kRepetitions; ++i) GetParam().run(worker);
