@@ -22,7 +22,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
