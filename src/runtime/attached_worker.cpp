@@ -118,7 +118,7 @@ class AttachedWorker::Call {
   Call(AttachedWorker& worker, const std::string& name) : worker_(worker) {
     worker.name_.store(&name, std::memory_order_release);  // release: the text
     if (!worker.gate_.try_enter()) throw ShutdownError("the executor is closed", {.task = name});
-    // relaxed, as in counted(): only this thread writes it.
+    // relaxed, as at the end: only this thread writes it.
     worker.accepted_.store(worker.accepted_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     frame_.emplace(worker);
     worker.calling_ = true;

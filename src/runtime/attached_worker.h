@@ -69,17 +69,15 @@ class AttachedWorker {
   [[nodiscard]] bool wait_until_idle(std::chrono::steady_clock::time_point deadline) const noexcept {
     return gate_.wait_until_idle(deadline);
   }
-  [[nodiscard]] bool busy() const noexcept { return gate_.busy(); }
   /// Gives a call under way up; false if there is none.
   bool give_up() noexcept { return gate_.give_up(); }
   /// Of the call under way, or of the last one.
   [[nodiscard]] const std::string& call_name() const noexcept {
-    return *name_.load(std::memory_order_acquire);  // pairs with enter()
+    return *name_.load(std::memory_order_acquire);  // pairs with Call
   }
   /// relaxed: a number, which the calls that it counts have published.
   [[nodiscard]] std::uint64_t accepted() const noexcept { return accepted_.load(std::memory_order_relaxed); }
   [[nodiscard]] const WorkerCounts& counts() const noexcept { return counts_; }
-  [[nodiscard]] bool exists() const noexcept { return group_->exists(); }
 
  private:
   class Frame;

@@ -438,13 +438,14 @@ void ExecutorCore::close() noexcept {
 
 std::vector<std::string> ExecutorCore::cancel_queued(const char* reason) {
   std::vector<std::string> names;
+  const auto cancel = [&](TaskBase& task) {
+    if (!task.begin_settling(TaskBase::kQueued)) return;
+    names.push_back(task.name());
+    settle_as_third_party(task, Outcome::kCancelled,
+                          std::make_shared<const CancelledError>(reason, context(task)));
+  };
   const auto cancel_in = [&](TaskQueue& queue) {
-    for (const auto& task : queue.tasks_of(*this)) {
-      if (!task->begin_settling(TaskBase::kQueued)) continue;
-      names.push_back(task->name());
-      settle_as_third_party(*task, Outcome::kCancelled,
-                            std::make_shared<const CancelledError>(reason, context(*task)));
-    }
+    for (const auto& task : queue.tasks_of(*this)) cancel(*task);
   };
   cancel_in(*shared_);
   for (const auto& group : groups_) cancel_in(group->queue());
@@ -452,10 +453,7 @@ std::vector<std::string> ExecutorCore::cancel_queued(const char* reason) {
   // What a worker holds already, but has not begun: it is busy with what comes first, a broadcast say.
   const auto cancel_at = [&](WorkerThread& worker) {
     const auto task = worker.running();
-    if (!task || task->core() != this || !task->begin_settling(TaskBase::kQueued)) return;
-    names.push_back(task->name());
-    settle_as_third_party(*task, Outcome::kCancelled,
-                          std::make_shared<const CancelledError>(reason, context(*task)));
+    if (task && task->core() == this) cancel(*task);
   };
   for (const auto& worker : workers_) cancel_at(*worker);
   cancel_at(runtime_->main_worker());
