@@ -7,8 +7,6 @@
 #include "runtime/fork_guard.h"
 #include "runtime/inside.h"
 #include "runtime/runtime_core.h"
-#include "runtime/worker_access.h"
-#include "runtime/worker_hooks.h"
 
 #include <fmt/format.h>
 
@@ -73,13 +71,13 @@ void raise_if(const Failure& failure) {
 /// Detaches at the end of a scope.
 class Detach {
  public:
-  explicit Detach(python::ThreadState& state) noexcept : state_(state) {}
-  ~Detach() { state_.detach(); }
+  explicit Detach(Membership& membership) noexcept : membership_(membership) {}
+  ~Detach() { membership_.detach(); }
   Detach(const Detach&) = delete;
   Detach& operator=(const Detach&) = delete;
 
  private:
-  python::ThreadState& state_;
+  Membership& membership_;
 };
 
 const std::string& attaching() {
@@ -146,7 +144,10 @@ class AttachedWorker::Call {
 
 AttachedWorker::AttachedWorker(std::shared_ptr<ExecutorCore> core, std::size_t index,
                                std::shared_ptr<InterpreterGroup> group)
-    : core_(std::move(core)), index_(index), group_(std::move(group)), name_(&attaching()) {}
+    : core_(std::move(core)),
+      id_(worker_id(Lane::kAttached, index)),
+      name_(&attaching()),
+      membership_(Lane::kAttached, index, std::move(group), &core_->options().hooks) {}
 
 AttachedWorker::~AttachedWorker() = default;
 
@@ -191,28 +192,12 @@ void AttachedWorker::require_own_thread() const {
   if (released_) throw UsageError("an attachment is used after its release(): attach() makes a new one");
 }
 
-Worker AttachedWorker::view() const noexcept {
-  return WorkerAccess::make(Lane::kAttached, index_, group_->handle());
-}
-
-Failure AttachedWorker::enter_interpreter() noexcept {
-  if (Failure failure = group_->enter(state_)) return failure;
-  if (started_) return nullptr;
-  Worker worker = view();
-  if (Failure failure = run_start_hooks(core_->options().hooks, worker)) {
-    state_.detach();
-    return failure;
-  }
-  started_ = true;
-  return nullptr;
-}
-
 void AttachedWorker::call(const FunctionEntry& function, EncodeThunk encode, const void* args,
                           DecodeThunk decode, void* storage) {
   require_own_thread();
   const auto python_call = [&] {
     return python::call(
-        group_->handle(), function, [&] { return function.name; }, [&] { return core_->callback_gate(); },
+        interpreter(), function, [&] { return function.name; }, [&] { return core_->callback_gate(); },
         encode, args, decode, storage);
   };
   if (calling_) {  // inside a call of ours: a part of it
@@ -224,10 +209,10 @@ void AttachedWorker::call(const FunctionEntry& function, EncodeThunk encode, con
   {
     Call account(*this, function.name);
     const python::GilRelease aside;
-    failure = enter_interpreter();
+    failure = membership_.enter();
     if (!failure) {
       failure = python_call();
-      state_.detach();
+      membership_.detach();
       if (!failure) account.completed();
     }
   }
@@ -239,18 +224,18 @@ void AttachedWorker::run(FunctionRef<void(Worker&)> work) {
   if (calling_) {
     const Frame inside(*this);
     Worker worker = view();
-    if (group_->handle().attached()) return work(worker);
+    if (interpreter().attached()) return work(worker);
     // Inside the call the thread has gone on to another interpreter, or has released the GIL.
     const python::GilRelease aside;
-    state_.attach();
-    const Detach at_end(state_);
+    membership_.attach();
+    const Detach at_end(membership_);
     return work(worker);
   }
   require_not_forked();
   Call account(*this, running_callable());
   const python::GilRelease aside;
-  raise_if(enter_interpreter());
-  const Detach at_end(state_);
+  raise_if(membership_.enter());
+  const Detach at_end(membership_);
   Worker worker = view();
   work(worker);
   account.completed();
@@ -282,14 +267,7 @@ bool AttachedWorker::end_interpreter(Clock::time_point deadline) noexcept {
   // What an adopted Python's host has finalized is gone.
   if (python::is_initialized()) {
     const python::GilRelease aside;
-    if (started_) {
-      state_.attach();
-      Worker worker = view();
-      run_stop_hooks(core_->options().hooks, worker, core_->runtime().log());
-      state_.detach();
-      started_ = false;
-    }
-    ended = group_->leave(state_, deadline);
+    ended = membership_.leave(deadline, core_->runtime().log());
     Inside::finish_lines();
   }
   calling_ = false;

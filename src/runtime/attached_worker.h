@@ -2,9 +2,9 @@
 #pragma once
 
 #include "interpool/attached_thread.h"
-#include "python/thread_state.h"
 #include "runtime/call_gate.h"
 #include "runtime/interpreter_group.h"
+#include "runtime/membership.h"
 #include "runtime/worker_thread.h"
 
 #include <atomic>
@@ -53,8 +53,8 @@ class AttachedWorker {
   /// The same for a thread that ends, or stops the executor. False also on another thread, or inside a call.
   bool end(std::chrono::steady_clock::time_point deadline) noexcept;
   /// What its calls see of the interpreter, which stands.
-  [[nodiscard]] Worker view() const noexcept;
-  [[nodiscard]] InterpreterHandle& interpreter() const noexcept { return group_->handle(); }
+  [[nodiscard]] Worker view() const noexcept { return membership_.view(); }
+  [[nodiscard]] InterpreterHandle& interpreter() const noexcept { return membership_.group().handle(); }
   [[nodiscard]] ExecutorCore& core() const noexcept { return *core_; }
   /// "attached-0"
   [[nodiscard]] const std::string& id() const noexcept { return id_; }
@@ -85,14 +85,10 @@ class AttachedWorker {
 
   void require_own_thread() const;
   bool end_interpreter(std::chrono::steady_clock::time_point deadline) noexcept;
-  /// Attaches, sets up what has to be; a failure leaves the thread detached.
-  Failure enter_interpreter() noexcept;
 
   // Constant.
   const std::shared_ptr<ExecutorCore> core_;
-  const std::size_t index_;
-  const std::string id_ = worker_id(Lane::kAttached, index_);
-  const std::shared_ptr<InterpreterGroup> group_;
+  const std::string id_;
   const std::thread::id owner_ = std::this_thread::get_id();
 
   // Self-synchronised.
@@ -103,10 +99,9 @@ class AttachedWorker {
   WorkerCounts counts_;
 
   // The thread's own.
-  python::ThreadState state_;
+  Membership membership_;
   bool calling_ = false;  // in a call, or at the end
   bool ending_ = false;
-  bool started_ = false;   // the start hooks have run
   bool released_ = false;  // for good
 };
 

@@ -126,8 +126,9 @@ ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions
                       }});
   }
   const InterpreterGroup::Journals journals = {runtime_->journal(), journal_};
-  const auto new_group = [&](bool shared = false) {
-    return groups_.emplace_back(std::make_shared<InterpreterGroup>(journals, runtime_->process(), shared));
+  const auto new_place = [&](bool shared = false) {
+    return places_.emplace_back(std::make_shared<InterpreterPlace>(
+        std::make_shared<InterpreterGroup>(journals, runtime_->process(), shared)));
   };
   // Unaddressed tasks are for the pooled workers where there are any.
   const bool pinned_share = options_.pooled.threads == 0;
@@ -142,23 +143,23 @@ ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions
                                                            .admission = &admission_,
                                                            .hooks = &options_.hooks,
                                                            .gate = callback_gate_},
-                                       new_group()));
+                                       new_place()));
   }
-  const std::size_t first_pooled = groups_.size();
+  const std::size_t first_pooled = places_.size();
   for (std::size_t i = 0; i < options_.pooled.interpreters; ++i)
-    new_group(options_.pooled.threads > i + options_.pooled.interpreters);
+    new_place(options_.pooled.threads > i + options_.pooled.interpreters);
   for (std::size_t i = 0; i < options_.pooled.threads; ++i) {
-    const std::size_t group = i % options_.pooled.interpreters;
+    const std::size_t place = i % options_.pooled.interpreters;
     workers_.push_back(std::make_shared<WorkerThread>(WorkerThread::Setup{.lane = Lane::kPooled,
                                                                           .index = i,
-                                                                          .shared_group = group,
+                                                                          .shared_group = place,
                                                                           .shared = shared_.get(),
                                                                           .spin = options_.spin,
                                                                           .searching = &searching_,
                                                                           .admission = &admission_,
                                                                           .hooks = &options_.hooks,
                                                                           .gate = callback_gate_},
-                                                      groups_[first_pooled + group]));
+                                                      places_[first_pooled + place]));
   }
 }
 
@@ -203,30 +204,30 @@ Address ExecutorCore::pinned(std::size_t index) const {
 }
 
 TaskQueue& ExecutorCore::queue(Address address) noexcept {
-  return address.to == Address::To::kAny ? *shared_ : group(address).queue();
+  return address.to == Address::To::kAny ? *shared_ : place(address).queue();
 }
 
-InterpreterGroup& ExecutorCore::group(Address address) const noexcept {
-  return address.to == Address::To::kMain ? runtime_->main_worker().group() : *groups_[address.index];
+InterpreterPlace& ExecutorCore::place(Address address) const noexcept {
+  return address.to == Address::To::kMain ? runtime_->main_worker().place() : *places_[address.index];
 }
 
-Address ExecutorCore::address_of(const InterpreterGroup& group) const noexcept {
-  const auto found = std::ranges::find_if(groups_, [&](const auto& ours) { return ours.get() == &group; });
-  if (found == groups_.end()) return {.to = Address::To::kMain};
-  return {.to = Address::To::kInterpreter, .index = static_cast<std::size_t>(found - groups_.begin())};
+Address ExecutorCore::address_of(const InterpreterPlace& place) const noexcept {
+  const auto found = std::ranges::find_if(places_, [&](const auto& ours) { return ours.get() == &place; });
+  if (found == places_.end()) return {.to = Address::To::kMain};
+  return {.to = Address::To::kInterpreter, .index = static_cast<std::size_t>(found - places_.begin())};
 }
 
 Address ExecutorCore::next_interpreter() noexcept {
   const std::size_t first = options_.pooled.threads == 0 ? 0 : options_.pinned_workers;
   const std::size_t turn = next_interpreter_.fetch_add(1, std::memory_order_relaxed);
-  return {.to = Address::To::kInterpreter, .index = first + turn % (groups_.size() - first)};
+  return {.to = Address::To::kInterpreter, .index = first + turn % (places_.size() - first)};
 }
 
 std::vector<Address> ExecutorCore::begin(const std::shared_ptr<Broadcast>& broadcast) {
   if (closed()) throw ShutdownError("the executor is closed", {.task = broadcast->name()});
   std::vector<Address> there = {{.to = Address::To::kMain, .unbounded = true}};
-  for (std::size_t i = 0; i < groups_.size(); ++i) {
-    const auto interpreter = groups_[i]->interpreter_id();
+  for (std::size_t i = 0; i < places_.size(); ++i) {
+    const auto interpreter = places_[i]->group()->interpreter_id();
     if (!interpreter) continue;
     broadcast->expect(*interpreter);
     there.push_back({.to = Address::To::kInterpreter, .index = i, .unbounded = true});
@@ -432,7 +433,7 @@ void ExecutorCore::close() noexcept {
     for (const auto& worker : attached_) worker->close();
   }
   shared_->wake_submitters();
-  for (const auto& group : groups_) group->queue().wake_submitters();
+  for (const auto& place : places_) place->queue().wake_submitters();
   runtime_->main_queue().wake_submitters();
 }
 
@@ -448,7 +449,7 @@ std::vector<std::string> ExecutorCore::cancel_queued(const char* reason) {
     for (const auto& task : queue.tasks_of(*this)) cancel(*task);
   };
   cancel_in(*shared_);
-  for (const auto& group : groups_) cancel_in(group->queue());
+  for (const auto& place : places_) cancel_in(place->queue());
   cancel_in(runtime_->main_queue());
   // What a worker holds already, but has not begun: it is busy with what comes first, a broadcast say.
   const auto cancel_at = [&](WorkerThread& worker) {
@@ -497,7 +498,7 @@ TaskCounts ExecutorCore::counts() const noexcept {
   }
   // acquire: nothing depends on it; the tasks themselves come by the queue.
   counts.accepted = accepted_elsewhere_.load(std::memory_order_acquire) + shared_->pushed();
-  for (const auto& group : groups_) counts.accepted += group->queue().pushed();
+  for (const auto& place : places_) counts.accepted += place->queue().pushed();
   for (const auto& worker : attached_) counts.accepted += worker->accepted();
   return counts;
 }
@@ -562,7 +563,7 @@ std::size_t ExecutorCore::end_workers(Clock::time_point deadline) {
 
 std::size_t ExecutorCore::interpreters() const noexcept {
   return static_cast<std::size_t>(
-      std::ranges::count_if(groups_, [](const auto& group) { return group->exists(); }));
+      std::ranges::count_if(places_, [](const auto& place) { return place->group()->exists(); }));
 }
 
 ExecutorReport ExecutorCore::stop(ExecutorStopOptions options) {

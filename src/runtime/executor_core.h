@@ -68,9 +68,9 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   /// executor be gone, when it returns: the caller keeps the core.
   void execute(Work work);
   /// An interpreter's queue and threads; `address` is not for anyone.
-  [[nodiscard]] InterpreterGroup& group(Address address) const noexcept;
+  [[nodiscard]] InterpreterPlace& place(Address address) const noexcept;
   /// Where that interpreter is: one of ours, or else the main one.
-  [[nodiscard]] Address address_of(const InterpreterGroup& group) const noexcept;
+  [[nodiscard]] Address address_of(const InterpreterPlace& place) const noexcept;
   /// An interpreter for who names none: of the pooled ones, if there are any, in turn.
   [[nodiscard]] Address next_interpreter() noexcept;
   /// Makes the broadcast a step of every interpreter; those that are there, to be asked. Throws
@@ -161,7 +161,7 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   const std::shared_ptr<RuntimeCore> runtime_;
   const ExecutorOptions options_;
   std::unique_ptr<TaskQueue> shared_;
-  std::vector<std::shared_ptr<InterpreterGroup>> groups_;  // pinned first, then pooled
+  std::vector<std::shared_ptr<InterpreterPlace>> places_;  // pinned first, then pooled
   std::vector<std::shared_ptr<WorkerThread>> workers_;     // pinned first, then pooled
 
   // Self-synchronised.

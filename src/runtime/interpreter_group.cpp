@@ -13,29 +13,6 @@ InterpreterGroup::InterpreterGroup(Journals journals, ProcessState& process, boo
       growing_(journals_.empty() ? nullptr : journals_.back().get()),
       constant_steps_(growing_ == nullptr ? 0 : journal_size() - growing_->size()) {}
 
-void InterpreterGroup::drop_later(std::int64_t interpreter, python::ObjectTable::Id object) noexcept {
-  try {
-    const MutexLock lock(chores_mutex_);
-    dropped_.push_back({interpreter, object});
-    has_chores_.store(true, std::memory_order_relaxed);  // the unparking publishes it
-  } catch (const std::bad_alloc&) {
-    return;  // it stays until its interpreter ends
-  }
-  for (Parker* parker : parkers_) parker->unpark();
-}
-
-void InterpreterGroup::do_chores() noexcept {
-  std::vector<Dropped> dropped;
-  {
-    const MutexLock lock(chores_mutex_);
-    dropped = std::exchange(dropped_, {});
-    has_chores_.store(false, std::memory_order_relaxed);
-  }
-  for (const auto& [interpreter, object] : dropped) {
-    if (interpreter == handle_->id()) handle_->objects().remove(object);
-  }
-}
-
 std::optional<std::int64_t> InterpreterGroup::interpreter_id() {
   const MutexLock lock(mutex_);
   if (handle_ == nullptr || closing_) return std::nullopt;

@@ -5,7 +5,6 @@
 #include "python/interpreter.h"
 #include "python/module_table.h"
 #include "runtime/journal.h"
-#include "runtime/task_queue.h"
 
 #include <atomic>
 #include <chrono>
@@ -48,8 +47,6 @@ class InterpreterGroup {
   bool leave(python::ThreadState& state, std::chrono::steady_clock::time_point deadline)
       INTERPOOL_EXCLUDES(mutex_);
 
-  /// The tasks that are addressed to this interpreter.
-  [[nodiscard]] TaskQueue& queue() noexcept { return queue_; }
   /// Whether steps have come since the last enter() or catch_up(). relaxed: who is to see a step was told by
   /// something else, a task's queue say, that it was appended.
   [[nodiscard]] bool behind() const noexcept {
@@ -61,16 +58,6 @@ class InterpreterGroup {
     state.detach();
     return set_up(state);
   }
-
-  /// Before it is used: a thread of the group's, to be woken for chores.
-  void add_thread(Parker& parker) { parkers_.push_back(&parker); }
-  /// Has a worker drop an object that handles no longer refer to, if its interpreter is still there.
-  void drop_later(std::int64_t interpreter, python::ObjectTable::Id object) noexcept
-      INTERPOOL_EXCLUDES(chores_mutex_);
-  /// Whether a worker has something to do besides tasks. relaxed: who is woken for it sees it.
-  [[nodiscard]] bool has_chores() const noexcept { return has_chores_.load(std::memory_order_relaxed); }
-  /// Does it, attached.
-  void do_chores() noexcept INTERPOOL_EXCLUDES(chores_mutex_);
 
   /// Of the sub-interpreter that exists, if one does.
   [[nodiscard]] std::optional<std::int64_t> interpreter_id() INTERPOOL_EXCLUDES(mutex_);
@@ -88,18 +75,8 @@ class InterpreterGroup {
   ProcessState& process_;
   const bool shared_ = false;
 
-  TaskQueue queue_;
-  std::vector<Parker*> parkers_;          // constant once the group is used
   const Journal* growing_ = nullptr;      // the last of journals_: the others are complete, …
   const std::size_t constant_steps_ = 0;  // … and have as many steps
-
-  Mutex chores_mutex_;
-  struct Dropped {
-    std::int64_t interpreter;
-    python::ObjectTable::Id object;
-  };
-  std::vector<Dropped> dropped_ INTERPOOL_GUARDED_BY(chores_mutex_);
-  std::atomic<bool> has_chores_ = false;  // written under chores_mutex_
 
   Mutex mutex_;
   CondVar changed_;

@@ -15,7 +15,7 @@ namespace interpool {
 namespace detail {
 
 ObjectCell::~ObjectCell() {
-  if (!in_forked_child()) core_->group(address_).drop_later(interpreter_, id_);
+  if (!in_forked_child()) core_->place(address_).drop_later(interpreter_, id_);
 }
 
 ExecutorCore* core_of(const ObjectCell& cell) noexcept { return cell.core().get(); }
@@ -42,7 +42,7 @@ Failure create_object(Worker& worker, const FunctionEntry& function, const TaskB
   }
   try {
     const auto core = task.core()->shared_from_this();
-    object = std::make_shared<const ObjectCell>(core, core->address_of(WorkerThread::current()->group()),
+    object = std::make_shared<const ObjectCell>(core, core->address_of(WorkerThread::current()->place()),
                                                 interpreter.id(), id, function.name);
     return nullptr;
   } catch (...) {

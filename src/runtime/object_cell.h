@@ -3,7 +3,7 @@
 
 #include "interpool/executor.h"
 #include "python/object_table.h"
-#include "runtime/interpreter_group.h"
+#include "runtime/interpreter_place.h"
 
 #include <cstdint>
 #include <memory>

@@ -91,9 +91,9 @@ python::ThreadState RuntimeCore::set_up_main() {
   for (std::size_t i = 0; i < journal_->size() && !failure; ++i) failure = journal_->step(i)->apply(*main);
   state.detach();
   if (failure) throw RuntimeStateError("setting up the main interpreter failed: " + failure->message());
-  main_worker_ =
-      std::make_shared<WorkerThread>(WorkerThread::Setup{.lane = Lane::kMain, .index = 0},
-                                     std::make_shared<InterpreterGroup>(std::move(main), process_));
+  main_worker_ = std::make_shared<WorkerThread>(
+      WorkerThread::Setup{.lane = Lane::kMain, .index = 0},
+      std::make_shared<InterpreterPlace>(std::make_shared<InterpreterGroup>(std::move(main), process_)));
   return state;
 }
 

@@ -54,7 +54,7 @@ class RuntimeCore : public std::enable_shared_from_this<RuntimeCore> {
   [[nodiscard]] const std::shared_ptr<Journal>& journal() const noexcept { return journal_; }
   [[nodiscard]] ProcessState& process() noexcept { return process_; }
   [[nodiscard]] WorkerThread& main_worker() noexcept { return *main_worker_; }
-  [[nodiscard]] TaskQueue& main_queue() noexcept { return main_worker_->group().queue(); }
+  [[nodiscard]] TaskQueue& main_queue() noexcept { return main_worker_->place().queue(); }
 
  private:
   /// Calls `work`, which returns a Failure and does not throw, under main's GIL; throws the failure. The GIL

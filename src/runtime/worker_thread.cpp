@@ -3,8 +3,6 @@
 #include "base/check.h"
 #include "runtime/executor_core.h"
 #include "runtime/inside.h"
-#include "runtime/worker_access.h"
-#include "runtime/worker_hooks.h"
 
 #include <fmt/format.h>
 
@@ -23,13 +21,14 @@ std::string worker_id(Lane lane, std::size_t index) {
   return lane == Lane::kMain ? to_string(lane) : fmt::format("{}-{}", to_string(lane), index);
 }
 
-WorkerThread::WorkerThread(const Setup& setup, std::shared_ptr<InterpreterGroup> group)
+WorkerThread::WorkerThread(const Setup& setup, std::shared_ptr<InterpreterPlace> place)
     : setup_(setup),
       id_(worker_id(setup.lane, setup.index)),
-      group_(std::move(group)),
-      own_(group_->queue()),
-      own_seat_(own_.add_seat(*this, parker_, 0)) {
-  group_->add_thread(parker_);
+      place_(std::move(place)),
+      own_(place_->queue()),
+      own_seat_(own_.add_seat(*this, parker_, 0)),
+      membership_(setup.lane, setup.index, place_->group(), setup.hooks) {
+  place_->add_thread(parker_);
   if (setup_.shared != nullptr) shared_seat_ = setup_.shared->add_seat(*this, parker_, setup_.shared_group);
 }
 
@@ -39,21 +38,21 @@ WorkerThread* WorkerThread::current() noexcept { return current_worker; }
 
 void WorkerThread::run(python::ThreadState state) noexcept {
   current_worker = this;
-  state_ = std::move(state);
+  membership_.adopt(std::move(state));
   while (wait_for_work()) {
-    const Failure failure = enter();
-    arrived(static_cast<bool>(state_));
+    const Failure failure = membership_.enter();
+    arrived(membership_.inside());
     if (failure) {
       fail_next(failure);
       continue;
     }
-    Worker view = this->view();
+    Worker view = membership_.view();
     bool attached = true;
-    if (group_->has_chores()) group_->do_chores();
+    if (place_->has_chores()) place_->do_chores(interpreter());
     for (unsigned count = 1; TaskBase* task = next_or_linger(); ++count) {
-      if (group_->has_chores()) group_->do_chores();
-      if (group_->behind()) {
-        if (const Failure late = group_->catch_up(state_)) {
+      if (place_->has_chores()) place_->do_chores(interpreter());
+      if (membership_.group().behind()) {
+        if (const Failure late = membership_.catch_up()) {
           fail(*task, late);
           put_down();
           attached = false;
@@ -68,35 +67,13 @@ void WorkerThread::run(python::ThreadState state) noexcept {
         const python::GilRelease yield;
       }
     }
-    if (attached) state_.detach();
+    if (attached) membership_.detach();
     report_settled();
   }
 }
 
-Failure WorkerThread::enter() noexcept {
-  if (Failure failure = group_->enter(state_)) return failure;
-  if (started_ || setup_.hooks == nullptr) return nullptr;
-  Worker worker = view();
-  if (Failure failure = run_start_hooks(*setup_.hooks, worker)) {
-    state_.detach();
-    return failure;
-  }
-  started_ = true;
-  return nullptr;
-}
-
-Worker WorkerThread::view() const noexcept {
-  return WorkerAccess::make(setup_.lane, setup_.index, group_->handle());
-}
-
 bool WorkerThread::leave(std::chrono::steady_clock::time_point deadline, Logger& log) {
-  if (started_) {
-    state_.attach();
-    Worker worker = view();
-    run_stop_hooks(*setup_.hooks, worker, log);
-    state_.detach();
-  }
-  const bool ended = group_->leave(state_, deadline);
+  const bool ended = membership_.leave(deadline, log);
   Inside::finish_lines();
   retire();
   return ended;
@@ -111,7 +88,7 @@ void WorkerThread::stop() noexcept {
 }
 
 bool WorkerThread::maybe_work() const noexcept {
-  return own_.maybe_work() || (state_ && group_->has_chores()) ||
+  return own_.maybe_work() || (membership_.inside() && place_->has_chores()) ||
          (setup_.shared != nullptr && setup_.shared->maybe_work());
 }
 
@@ -127,13 +104,13 @@ bool WorkerThread::wait_for_work() noexcept {
     stand_up();
     // Another worker may have been faster: no reason to attach, or even to create the interpreter.
     if (maybe_work()) return true;
-    arrived(static_cast<bool>(state_));
+    arrived(membership_.inside());
   }
 }
 
 bool WorkerThread::search() noexcept {
   // Only with an interpreter at hand: while we created one, our search would keep others from being woken.
-  if (!state_) return false;
+  if (!membership_.inside()) return false;
   // At most one worker of the executor searches at a time. relaxed: it guards no data.
   if (setup_.spin.count() == 0 || setup_.searching->exchange(true, std::memory_order_relaxed)) return false;
   own_.search(own_seat_);

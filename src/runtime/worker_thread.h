@@ -6,7 +6,8 @@
 #include "python/callback.h"
 #include "python/thread_state.h"
 #include "runtime/blocked_workers.h"
-#include "runtime/interpreter_group.h"
+#include "runtime/interpreter_place.h"
+#include "runtime/membership.h"
 #include "runtime/task_queue.h"
 
 #include <atomic>
@@ -53,7 +54,7 @@ class WorkerThread {
     std::shared_ptr<python::CallbackGate> gate = nullptr;
   };
 
-  WorkerThread(const Setup& setup, std::shared_ptr<InterpreterGroup> group);
+  WorkerThread(const Setup& setup, std::shared_ptr<InterpreterPlace> place);
   ~WorkerThread();
   WorkerThread(const WorkerThread&) = delete;
   WorkerThread& operator=(const WorkerThread&) = delete;
@@ -61,16 +62,16 @@ class WorkerThread {
   /// The worker whose thread this is, or null.
   static WorkerThread* current() noexcept;
 
-  /// Takes and runs tasks until stop(). `state`: of this thread in the group's interpreter, detached;
+  /// Takes and runs tasks until stop(). `state`: of this thread in the interpreter, detached;
   /// empty: it is made when the first task comes. The thread stays this worker's, for what Python does while
   /// it ends, until leave() or retire().
   void run(python::ThreadState state = {}) noexcept;
-  /// After run(), on the same thread: the stop hooks, and InterpreterGroup::leave.
+  /// After run(), on the same thread: see Membership::leave.
   bool leave(std::chrono::steady_clock::time_point deadline, Logger& log);
   /// After run(), for an owner that ends the thread itself: it is no worker's any more.
   void retire() noexcept;
   /// After run(): its thread state, for an owner that ends the thread itself.
-  python::ThreadState& state() noexcept { return state_; }
+  python::ThreadState& state() noexcept { return membership_.state(); }
 
   /// Makes run() return once it has no task at hand. Does not wait.
   void stop() noexcept;
@@ -91,9 +92,9 @@ class WorkerThread {
   [[nodiscard]] const TaskBase* current_task() const noexcept { return task_; }
   [[nodiscard]] const WorkerCounts& counts() const noexcept { return counts_; }
   [[nodiscard]] const std::shared_ptr<python::CallbackGate>& gate() const noexcept { return setup_.gate; }
-  [[nodiscard]] InterpreterGroup& group() noexcept { return *group_; }
+  [[nodiscard]] InterpreterPlace& place() noexcept { return *place_; }
   /// The interpreter, for the worker's own thread while it runs a task.
-  [[nodiscard]] InterpreterHandle& interpreter() noexcept { return group_->handle(); }
+  [[nodiscard]] InterpreterHandle& interpreter() noexcept { return membership_.group().handle(); }
 
  private:
   static constexpr std::uint32_t kReportAfter = 32;  // tasks
@@ -118,9 +119,6 @@ class WorkerThread {
   TaskBase* next() noexcept;
   /// The same, after watching for one for a moment if there is none.
   TaskBase* next_or_linger() noexcept;
-  /// Attaches to the interpreter, sets up what has to be; a failure leaves the thread detached.
-  Failure enter() noexcept;
-  [[nodiscard]] Worker view() const noexcept;
   void execute(TaskBase& task, Worker& view) noexcept;
   /// Settles a claimed task, whose work has been destroyed.
   void settle(TaskBase& task, Failure&& failure) noexcept;
@@ -131,9 +129,9 @@ class WorkerThread {
 
   const Setup setup_;
   const std::string id_;
-  const std::shared_ptr<InterpreterGroup> group_;
+  const std::shared_ptr<InterpreterPlace> place_;
   Parker parker_;
-  TaskQueue& own_;  // the group's, for tasks addressed to its interpreter
+  TaskQueue& own_;  // the place's, for tasks addressed to its interpreter
   TaskQueue::Seat own_seat_ = 0;
   TaskQueue::Seat shared_seat_ = 0;
   std::atomic<bool> stopping_ = false;
@@ -143,9 +141,8 @@ class WorkerThread {
   alignas(64) std::atomic<std::uint64_t> reported_ = 0;  // how many of settled_ have been
 
   // The thread's own.
-  bool started_ = false;  // the start hooks have run
-  bool seated_ = true;    // as the queues have it since the seats were made
-  python::ThreadState state_;
+  bool seated_ = true;  // as the queues have it since the seats were made
+  Membership membership_;
   const TaskBase* task_ = nullptr;
   unsigned turn_ = 0;               // which queue comes first, so that neither starves
   TaskQueue* took_from_ = nullptr;  // the queue that holds the task at hand for us
