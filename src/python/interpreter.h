@@ -9,6 +9,7 @@
 #include "python/thread_state.h"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -16,16 +17,19 @@
 
 namespace interpool::detail {
 
-/// What the library knows of one interpreter. Everything but id() needs its GIL, which also guards
-/// the members; Python code may run, and so the GIL change hands, inside each of these calls.
+/// What the library knows of one interpreter. Everything but id() and place() needs its GIL, which also
+/// guards the members; Python code may run, and so the GIL change hands, inside each of these calls.
 ///
 /// Shared-owned by its group and by what the library has put into the interpreter.
 class InterpreterHandle : public std::enable_shared_from_this<InterpreterHandle> {
  public:
-  InterpreterHandle(PyInterpreterState* state, FunctionTable& functions)
-      : state_(state), id_(PyInterpreterState_GetID(state)), table_(functions) {}
+  static constexpr std::size_t kNoPlace = static_cast<std::size_t>(-1);
+
+  /// `place`: what tells apart interpreters that are there at once, and stays when one replaces another.
+  InterpreterHandle(PyInterpreterState* state, FunctionTable& functions, std::size_t place)
+      : state_(state), id_(PyInterpreterState_GetID(state)), place_(place), table_(functions) {}
   static std::shared_ptr<InterpreterHandle> main(FunctionTable& functions) {
-    return std::make_shared<InterpreterHandle>(PyInterpreterState_Main(), functions);
+    return std::make_shared<InterpreterHandle>(PyInterpreterState_Main(), functions, kNoPlace);
   }
   InterpreterHandle(const InterpreterHandle&) = delete;
   InterpreterHandle& operator=(const InterpreterHandle&) = delete;
@@ -37,6 +41,8 @@ class InterpreterHandle : public std::enable_shared_from_this<InterpreterHandle>
     return thread != nullptr && PyThreadState_GetInterpreter(thread) == state_;
   }
   [[nodiscard]] std::int64_t id() const noexcept { return id_; }
+  /// Among those of its executor; kNoPlace: the main one, and those of attached threads.
+  [[nodiscard]] std::size_t place() const noexcept { return place_; }
   /// The names that function() is asked for come from here.
   [[nodiscard]] FunctionTable& table() const noexcept { return table_; }
 
@@ -64,6 +70,7 @@ class InterpreterHandle : public std::enable_shared_from_this<InterpreterHandle>
 
   PyInterpreterState* const state_;
   const std::int64_t id_;
+  const std::size_t place_;
   FunctionTable& table_;
   PyObject* callback_type_ = nullptr;
   std::vector<PyObject*> functions_;  // by FunctionEntry::id; null: not looked up yet

@@ -80,6 +80,18 @@ class Detach {
   Membership& membership_;
 };
 
+/// The same, after a call.
+class Rest {
+ public:
+  explicit Rest(Membership& membership) noexcept : membership_(membership) {}
+  ~Rest() { membership_.rest(); }
+  Rest(const Rest&) = delete;
+  Rest& operator=(const Rest&) = delete;
+
+ private:
+  Membership& membership_;
+};
+
 const std::string& attaching() {
   static const std::string name = "attach()";
   return name;
@@ -143,11 +155,16 @@ class AttachedWorker::Call {
 };
 
 AttachedWorker::AttachedWorker(std::shared_ptr<ExecutorCore> core, std::size_t index,
-                               std::shared_ptr<InterpreterGroup> group)
+                               std::shared_ptr<InterpreterPlace> place)
     : core_(std::move(core)),
       id_(worker_id(Lane::kAttached, index)),
       name_(&attaching()),
-      membership_(Lane::kAttached, index, std::move(group), &core_->options().hooks) {}
+      membership_({.lane = Lane::kAttached,
+                   .index = index,
+                   .hooks = &core_->options().hooks,
+                   .recycle = core_->recycle(),
+                   .log = &core_->runtime().log()},
+                  std::move(place)) {}
 
 AttachedWorker::~AttachedWorker() = default;
 
@@ -197,8 +214,8 @@ void AttachedWorker::call(const FunctionEntry& function, EncodeThunk encode, con
   require_own_thread();
   const auto python_call = [&] {
     return python::call(
-        interpreter(), function, [&] { return function.name; }, [&] { return core_->callback_gate(); },
-        encode, args, decode, storage);
+        *membership_.interpreter(), function, [&] { return function.name; },
+        [&] { return core_->callback_gate(); }, encode, args, decode, storage);
   };
   if (calling_) {  // inside a call of ours: a part of it
     run([&](Worker& /*ours*/) { raise_if(python_call()); });
@@ -212,7 +229,7 @@ void AttachedWorker::call(const FunctionEntry& function, EncodeThunk encode, con
     failure = membership_.enter();
     if (!failure) {
       failure = python_call();
-      membership_.detach();
+      membership_.rest();
       if (!failure) account.completed();
     }
   }
@@ -224,7 +241,7 @@ void AttachedWorker::run(FunctionRef<void(Worker&)> work) {
   if (calling_) {
     const Frame inside(*this);
     Worker worker = view();
-    if (interpreter().attached()) return work(worker);
+    if (attached()) return work(worker);
     // Inside the call the thread has gone on to another interpreter, or has released the GIL.
     const python::GilRelease aside;
     membership_.attach();
@@ -235,7 +252,7 @@ void AttachedWorker::run(FunctionRef<void(Worker&)> work) {
   Call account(*this, running_callable());
   const python::GilRelease aside;
   raise_if(membership_.enter());
-  const Detach at_end(membership_);
+  const Rest at_end(membership_);
   Worker worker = view();
   work(worker);
   account.completed();
@@ -267,7 +284,7 @@ bool AttachedWorker::end_interpreter(Clock::time_point deadline) noexcept {
   // What an adopted Python's host has finalized is gone.
   if (python::is_initialized()) {
     const python::GilRelease aside;
-    ended = membership_.leave(deadline, core_->runtime().log());
+    ended = membership_.leave(deadline);
     Inside::finish_lines();
   }
   calling_ = false;

@@ -3,7 +3,7 @@
 
 #include "interpool/attached_thread.h"
 #include "runtime/call_gate.h"
-#include "runtime/interpreter_group.h"
+#include "runtime/interpreter_place.h"
 #include "runtime/membership.h"
 #include "runtime/worker_thread.h"
 
@@ -30,7 +30,7 @@ class ExecutorCore;
 class AttachedWorker {
  public:
   AttachedWorker(std::shared_ptr<ExecutorCore> core, std::size_t index,
-                 std::shared_ptr<InterpreterGroup> group);
+                 std::shared_ptr<InterpreterPlace> place);
   ~AttachedWorker();
   AttachedWorker(const AttachedWorker&) = delete;
   AttachedWorker& operator=(const AttachedWorker&) = delete;
@@ -54,7 +54,11 @@ class AttachedWorker {
   bool end(std::chrono::steady_clock::time_point deadline) noexcept;
   /// What its calls see of the interpreter, which stands.
   [[nodiscard]] Worker view() const noexcept { return membership_.view(); }
-  [[nodiscard]] InterpreterHandle& interpreter() const noexcept { return membership_.group().handle(); }
+  /// Whether the thread is attached to the interpreter.
+  [[nodiscard]] bool attached() const noexcept {
+    const InterpreterHandle* interpreter = membership_.interpreter();
+    return interpreter != nullptr && interpreter->attached();
+  }
   [[nodiscard]] ExecutorCore& core() const noexcept { return *core_; }
   /// "attached-0"
   [[nodiscard]] const std::string& id() const noexcept { return id_; }

@@ -7,9 +7,9 @@
 
 namespace interpool::detail {
 
-void Broadcast::expect(std::int64_t interpreter) {
+void Broadcast::expect(std::size_t place) {
   const MutexLock lock(mutex_);
-  outcomes_.try_emplace(interpreter);
+  outcomes_.try_emplace(place);
 }
 
 BroadcastOutcome Broadcast::call(InterpreterHandle& interpreter) const {
@@ -27,38 +27,36 @@ void Broadcast::note(const BroadcastOutcome& outcome) {
 }
 
 Failure Broadcast::apply(InterpreterHandle& interpreter) {
-  bool expected = false;
+  // What an interpreter has answered that was replaced is as good as the answer of the one before us.
+  const auto waiting = [&]() INTERPOOL_REQUIRES(mutex_) -> Expected* {
+    const auto found = outcomes_.find(interpreter.place());
+    return found == outcomes_.end() || found->second.made ? nullptr : &found->second;
+  };
   {
     const MutexLock lock(mutex_);
-    expected = outcomes_.contains(interpreter.id());
-    if (!expected && failed_) return nullptr;
+    if (waiting() == nullptr && failed_) return nullptr;
   }
   BroadcastOutcome outcome = call(interpreter);
-  if (!expected) return outcome.failure;
   const MutexLock lock(mutex_);
+  Expected* expected = waiting();
+  if (expected == nullptr) return outcome.failure;
   note(outcome);
-  outcomes_[interpreter.id()] = std::move(outcome);
+  *expected = {.made = true, .outcome = std::move(outcome)};
   return nullptr;
 }
 
 BroadcastOutcome Broadcast::take(InterpreterHandle& interpreter) {
   {
     const MutexLock lock(mutex_);
-    if (const auto found = outcomes_.find(interpreter.id()); found != outcomes_.end()) {
-      return std::move(outcomes_.extract(found).mapped());
+    if (const auto found = outcomes_.find(interpreter.place()); found != outcomes_.end()) {
+      return std::move(outcomes_.extract(found).mapped().outcome);
     }
   }
-  constexpr std::int64_t kMain = 0;
-  if (interpreter.id() == kMain) {
-    BroadcastOutcome outcome = call(interpreter);
-    const MutexLock lock(mutex_);
-    note(outcome);
-    return outcome;
-  }
-  return {.failure = std::make_shared<const WorkerError>(
-              "the interpreter was replaced before it could answer",
-              ErrorContext{.task = name_, .interpreter = interpreter.id()}),
-          .value = nullptr};
+  // The main interpreter.
+  BroadcastOutcome outcome = call(interpreter);
+  const MutexLock lock(mutex_);
+  note(outcome);
+  return outcome;
 }
 
 Failure call_in(InterpreterHandle& interpreter, const FunctionEntry& function, EncodeThunk encode,

@@ -5,7 +5,7 @@
 #include "interpool/detail/broadcast.h"
 #include "python/interpreter.h"
 
-#include <cstdint>
+#include <cstddef>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -22,8 +22,9 @@ class Broadcast {
   Broadcast(const Broadcast&) = delete;
   Broadcast& operator=(const Broadcast&) = delete;
 
-  /// Before it is a step: somebody will ask what became of it there.
-  void expect(std::int64_t interpreter) INTERPOOL_EXCLUDES(mutex_);
+  /// Before it is a step: somebody will ask what became of it in the interpreter at that place, or in the one
+  /// that replaces it.
+  void expect(std::size_t place) INTERPOOL_EXCLUDES(mutex_);
   /// The step, under the interpreter's GIL. Not null only where nobody will ask: there no task can run
   /// without it. What has failed elsewhere is not tried there.
   Failure apply(InterpreterHandle& interpreter) INTERPOOL_EXCLUDES(mutex_);
@@ -42,8 +43,11 @@ class Broadcast {
 
   Mutex mutex_;
   bool failed_ INTERPOOL_GUARDED_BY(mutex_) = false;
-  // By interpreter: of those that are expected, first empty.
-  std::unordered_map<std::int64_t, BroadcastOutcome> outcomes_ INTERPOOL_GUARDED_BY(mutex_);
+  struct Expected {
+    bool made = false;  // the call
+    BroadcastOutcome outcome;
+  };
+  std::unordered_map<std::size_t, Expected> outcomes_ INTERPOOL_GUARDED_BY(mutex_);
 };
 
 }  // namespace interpool::detail

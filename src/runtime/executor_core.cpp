@@ -104,6 +104,12 @@ ExecutorOptions ExecutorCore::check_options(ExecutorOptions options) {
   if (options.stop_timeout < std::chrono::milliseconds::zero()) {
     throw UsageError(fmt::format("stop_timeout: {} ms is negative", options.stop_timeout.count()));
   }
+  constexpr std::size_t kLeastBytes = std::size_t{1} << 20U;  // an arena
+  if (options.recycle.after_bytes != 0 && options.recycle.after_bytes < kLeastBytes) {
+    throw UsageError(
+        fmt::format("recycle.after_bytes: {} bytes are too few to be told apart; give {} or more, or 0",
+                    options.recycle.after_bytes, kLeastBytes));
+  }
   check_thread_options(options);
   for (const std::string& module : options.preload) {
     check_module_name("preload", module);
@@ -120,6 +126,12 @@ ExecutorOptions ExecutorCore::check_options(ExecutorOptions options) {
 
 ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions options)
     : runtime_(std::move(runtime)), options_(std::move(options)), shared_(std::make_unique<TaskQueue>()) {
+  if (options_.recycle.after_bytes != 0 && runtime_->process().memory == nullptr) {
+    throw UsageError(
+        "recycle.after_bytes: this Python does not have its usual allocators, so the memory of an "
+        "interpreter is not "
+        "known; give after_tasks instead, or start it without PYTHONMALLOC=debug");
+  }
   for (const std::string& module : options_.preload) {
     journal_->append({.what = "preload " + module, .apply = [module](InterpreterHandle& interpreter) {
                         return python::import_module(interpreter, module);
@@ -127,8 +139,11 @@ ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions
   }
   const InterpreterGroup::Journals journals = {runtime_->journal(), journal_};
   const auto new_place = [&](bool shared = false) {
-    return places_.emplace_back(std::make_shared<InterpreterPlace>(
-        std::make_shared<InterpreterGroup>(journals, runtime_->process(), shared)));
+    const InterpreterGroup::Setup setup{.shared = shared, .place = places_.size()};
+    return places_.emplace_back(
+        std::make_shared<InterpreterPlace>([journals, &process = runtime_->process(), setup] {
+          return std::make_shared<InterpreterGroup>(journals, process, setup);
+        }));
   };
   // Unaddressed tasks are for the pooled workers where there are any.
   const bool pinned_share = options_.pooled.threads == 0;
@@ -142,6 +157,8 @@ ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions
                                                            .searching = &searching_,
                                                            .admission = &admission_,
                                                            .hooks = &options_.hooks,
+                                                           .recycle = recycle(),
+                                                           .log = &runtime_->log(),
                                                            .gate = callback_gate_},
                                        new_place()));
   }
@@ -158,6 +175,8 @@ ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions
                                                                           .searching = &searching_,
                                                                           .admission = &admission_,
                                                                           .hooks = &options_.hooks,
+                                                                          .recycle = recycle(),
+                                                                          .log = &runtime_->log(),
                                                                           .gate = callback_gate_},
                                                       places_[first_pooled + place]));
   }
@@ -180,7 +199,7 @@ void ExecutorCore::start() {
         // acquire: pairs with end_workers(); run() has returned because of the stop() after it.
         const Clock::time_point deadline{
             Clock::duration(core->end_deadline_.load(std::memory_order_acquire))};
-        worker->leave(deadline, core->runtime_->log());
+        worker->leave(deadline);
         core->worker_ended();
       });
       ++workers_running_;
@@ -227,9 +246,8 @@ std::vector<Address> ExecutorCore::begin(const std::shared_ptr<Broadcast>& broad
   if (closed()) throw ShutdownError("the executor is closed", {.task = broadcast->name()});
   std::vector<Address> there = {{.to = Address::To::kMain, .unbounded = true}};
   for (std::size_t i = 0; i < places_.size(); ++i) {
-    const auto interpreter = places_[i]->group()->interpreter_id();
-    if (!interpreter) continue;
-    broadcast->expect(*interpreter);
+    if (!places_[i]->group()->interpreter_id()) continue;
+    broadcast->expect(i);
     there.push_back({.to = Address::To::kInterpreter, .index = i, .unbounded = true});
   }
   journal_->append(
@@ -393,12 +411,14 @@ void ExecutorCore::expire(TaskBase& task) noexcept {
 
 std::shared_ptr<AttachedWorker> ExecutorCore::add_attached() {
   const InterpreterGroup::Journals journals = {runtime_->journal(), journal_};
-  auto group = std::make_shared<InterpreterGroup>(journals, runtime_->process(), /*shared=*/false);
+  auto place = std::make_shared<InterpreterPlace>([journals, &process = runtime_->process()] {
+    return std::make_shared<InterpreterGroup>(journals, process, InterpreterGroup::Setup{});
+  });
   const MutexLock lock(mutex_);
   // close() comes here after it has closed the admission: what it does not find has seen that.
   if (closed()) throw ShutdownError("the executor is closed");
   return attached_.emplace_back(
-      std::make_shared<AttachedWorker>(shared_from_this(), next_attached_++, std::move(group)));
+      std::make_shared<AttachedWorker>(shared_from_this(), next_attached_++, std::move(place)));
 }
 
 void ExecutorCore::remove_attached(const AttachedWorker& worker) noexcept {
@@ -562,8 +582,9 @@ std::size_t ExecutorCore::end_workers(Clock::time_point deadline) {
 }
 
 std::size_t ExecutorCore::interpreters() const noexcept {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(places_, [](const auto& place) { return place->group()->exists(); }));
+  std::size_t standing = 0;
+  for (const auto& place : places_) standing += place->standing();
+  return standing;
 }
 
 ExecutorReport ExecutorCore::stop(ExecutorStopOptions options) {

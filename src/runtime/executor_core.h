@@ -137,6 +137,11 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   [[nodiscard]] bool stopped() noexcept { return stop_.finished(); }
   [[nodiscard]] const ExecutorOptions& options() const noexcept { return options_; }
   [[nodiscard]] RuntimeCore& runtime() const noexcept { return *runtime_; }
+  /// When interpreters are replaced; null: never.
+  [[nodiscard]] const RecycleOptions* recycle() const noexcept {
+    const RecycleOptions& recycle = options_.recycle;
+    return recycle.after_tasks == 0 && recycle.after_bytes == 0 ? nullptr : &recycle;
+  }
   /// Of the callbacks that its tasks pass to Python.
   [[nodiscard]] const std::shared_ptr<ExecutorGate>& callback_gate() const noexcept { return callback_gate_; }
 

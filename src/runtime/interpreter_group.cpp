@@ -6,10 +6,10 @@
 
 namespace interpool::detail {
 
-InterpreterGroup::InterpreterGroup(Journals journals, ProcessState& process, bool shared)
+InterpreterGroup::InterpreterGroup(Journals journals, ProcessState& process, const Setup& setup)
     : journals_(std::move(journals)),
       process_(process),
-      shared_(shared),
+      setup_(setup),
       growing_(journals_.empty() ? nullptr : journals_.back().get()),
       constant_steps_(growing_ == nullptr ? 0 : journal_size() - growing_->size()) {}
 
@@ -38,7 +38,7 @@ Failure InterpreterGroup::enter(python::ThreadState& state) {
 Failure InterpreterGroup::create_or_join(python::ThreadState& state) {
   mutex_.lock();
   while (busy_) changed_.wait(mutex_);
-  if (closing_) {
+  if (closing_ || retired()) {
     mutex_.unlock();
     return std::make_shared<const WorkerError>("the interpreter is ending");
   }
@@ -53,7 +53,7 @@ Failure InterpreterGroup::create_or_join(python::ThreadState& state) {
 
   std::string error;
   try {
-    python::CreatedInterpreter created = python::create_interpreter(process_.creation, shared_);
+    python::CreatedInterpreter created = python::create_interpreter(process_.creation, setup_.shared);
     state = std::move(created.state);
     error = std::move(created.error);
   } catch (const std::exception& exception) {
@@ -67,7 +67,7 @@ Failure InterpreterGroup::create_or_join(python::ThreadState& state) {
     return std::make_shared<const WorkerError>(
         fmt::format("the sub-interpreter could not be created: {}", error));
   }
-  handle_ = std::make_shared<InterpreterHandle>(state.interpreter(), process_.functions);
+  handle_ = std::make_shared<InterpreterHandle>(state.interpreter(), process_.functions, setup_.place);
   creator_ = std::this_thread::get_id();
   threads_ = 1;
   positions_.assign(journals_.size(), 0);
@@ -99,6 +99,7 @@ Failure InterpreterGroup::set_up(python::ThreadState& state) {
       ++positions[j];
     }
   }
+  if (process_.memory != nullptr) bytes_at_start_ = process_.memory->bytes(handle_->id());
   if (failure) state.detach();
   const MutexLock lock(mutex_);
   std::size_t done = 0;
@@ -110,14 +111,14 @@ Failure InterpreterGroup::set_up(python::ThreadState& state) {
   return failure;
 }
 
+void InterpreterGroup::retire() noexcept {
+  const MutexLock lock(mutex_);  // so that nobody joins who has looked before
+  retired_.store(true, std::memory_order_relaxed);
+}
+
 bool InterpreterGroup::leave(python::ThreadState& state, std::chrono::steady_clock::time_point deadline) {
   if (!state) return true;
-  bool creator = false;
-  {
-    const MutexLock lock(mutex_);
-    creator = creator_ == std::this_thread::get_id();
-  }
-  if (!creator) {
+  if (!created_here()) {
     state.destroy();
     const MutexLock lock(mutex_);
     --threads_;
@@ -132,6 +133,7 @@ bool InterpreterGroup::leave(python::ThreadState& state, std::chrono::steady_clo
     closing_ = true;  // nobody joins it from now on
   }
   if (!python::end_interpreter(*handle_, state, deadline)) return false;
+  if (process_.memory != nullptr) process_.memory->forget(handle_->id());
   process_.live_interpreters.fetch_sub(1, std::memory_order_relaxed);
   exists_.store(false, std::memory_order_relaxed);
   return true;

@@ -2,13 +2,16 @@
 #pragma once
 
 #include "base/mutex.h"
+#include "interpool/executor.h"
 #include "python/interpreter.h"
+#include "python/memory.h"
 #include "python/module_table.h"
 #include "runtime/journal.h"
 
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +26,7 @@ struct ProcessState {
   const std::shared_ptr<ModuleTable> modules = std::make_shared<ModuleTable>();
   Mutex creation;                                  // see python::create_interpreter
   std::atomic<std::size_t> live_interpreters = 0;  // sub-interpreters that exist; relaxed: to be looked at
+  python::MemoryCounts* memory = nullptr;  // null: memory is not counted; constant once Python is set up
 };
 
 /// The interpreter's life: created by the first thread of the group that needs it, set up by one thread
@@ -31,8 +35,11 @@ class InterpreterGroup {
  public:
   using Journals = std::vector<std::shared_ptr<const Journal>>;
 
-  /// `shared`: by more than one thread.
-  InterpreterGroup(Journals journals, ProcessState& process, bool shared);
+  struct Setup {
+    bool shared = false;  // by more than one thread
+    std::size_t place = InterpreterHandle::kNoPlace;
+  };
+  InterpreterGroup(Journals journals, ProcessState& process, const Setup& setup);
   /// Around an interpreter that exists, and that the group neither creates nor ends: the main one.
   InterpreterGroup(std::shared_ptr<InterpreterHandle> main, ProcessState& process)
       : process_(process), handle_(std::move(main)) {}
@@ -46,6 +53,29 @@ class InterpreterGroup {
   /// were Python threads in it.
   bool leave(python::ThreadState& state, std::chrono::steady_clock::time_point deadline)
       INTERPOOL_EXCLUDES(mutex_);
+
+  /// Another interpreter is to take its place: whoever is in it leaves before its next task, and nobody
+  /// joins.
+  void retire() noexcept INTERPOOL_EXCLUDES(mutex_);
+  /// relaxed: who does not see it yet does so at its next task, or once it has been woken.
+  [[nodiscard]] bool retired() const noexcept { return retired_.load(std::memory_order_relaxed); }
+  /// Whether the calling thread, which is inside, has created the interpreter, and so is to end it.
+  [[nodiscard]] bool created_here() const INTERPOOL_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    return creator_ == std::this_thread::get_id();
+  }
+  /// Whether there are other workers inside than the calling one.
+  [[nodiscard]] bool others_inside() const INTERPOOL_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    return threads_ > 1;
+  }
+  /// After each task, attached: whether the interpreter has served its time.
+  bool worn_out(const RecycleOptions& limits) noexcept {
+    ++tasks_;
+    return (limits.after_tasks != 0 && tasks_ >= limits.after_tasks) ||
+           (limits.after_bytes != 0 && process_.memory->bytes(handle_->id()) - bytes_at_start_ >
+                                           static_cast<std::int64_t>(limits.after_bytes));
+  }
 
   /// Whether steps have come since the last enter() or catch_up(). relaxed: who is to see a step was told by
   /// something else, a task's queue say, that it was appended.
@@ -73,12 +103,12 @@ class InterpreterGroup {
 
   const Journals journals_;
   ProcessState& process_;
-  const bool shared_ = false;
+  const Setup setup_;
 
   const Journal* growing_ = nullptr;      // the last of journals_: the others are complete, …
   const std::size_t constant_steps_ = 0;  // … and have as many steps
 
-  Mutex mutex_;
+  mutable Mutex mutex_;
   CondVar changed_;
   bool closing_ INTERPOOL_GUARDED_BY(mutex_) = false;  // its creator is about to end it
   bool busy_ INTERPOOL_GUARDED_BY(mutex_) = false;     // a thread creates the interpreter, or sets it up
@@ -87,7 +117,11 @@ class InterpreterGroup {
   std::vector<std::size_t> positions_ INTERPOOL_GUARDED_BY(mutex_);  // steps done, per journal
   std::atomic<std::size_t> steps_done_ = 0;                          // their sum; written under mutex_
   std::atomic<bool> exists_ = false;                                 // relaxed: to be looked at
+  std::atomic<bool> retired_ = false;                                // written under mutex_
   std::shared_ptr<InterpreterHandle> handle_;  // written once under mutex_, before threads_ leaves 0
+  // Guarded by the interpreter's GIL.
+  std::uint64_t tasks_ = 0;
+  std::int64_t bytes_at_start_ = 0;
 };
 
 }  // namespace interpool::detail

@@ -13,7 +13,29 @@ void InterpreterPlace::drop_later(std::int64_t interpreter, python::ObjectTable:
   } catch (const std::bad_alloc&) {
     return;  // it stays until its interpreter ends
   }
-  for (Parker* parker : parkers_) parker->unpark();
+  wake();
+}
+
+bool InterpreterPlace::replace(InterpreterGroup& worn) noexcept {
+  {
+    const MutexLock lock(mutex_);
+    if (group_.get() != &worn) return true;
+    if (make_ == nullptr || (replaced_ != nullptr && replaced_->exists())) return false;
+    try {
+      replaced_ = std::exchange(group_, make_());
+    } catch (const std::bad_alloc&) {
+      return false;  // when the next task has ended, perhaps
+    }
+    worn.retire();
+  }
+  wake();  // those that sleep leave it, too
+  return true;
+}
+
+std::size_t InterpreterPlace::standing() const noexcept {
+  const MutexLock lock(mutex_);
+  return static_cast<std::size_t>(group_->exists()) +
+         static_cast<std::size_t>(replaced_ != nullptr && replaced_->exists());
 }
 
 void InterpreterPlace::do_chores(InterpreterHandle& interpreter) noexcept {

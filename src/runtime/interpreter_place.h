@@ -9,8 +9,9 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
-#include <optional>
+#include <utility>
 #include <vector>
 
 namespace interpool::detail {
@@ -19,14 +20,31 @@ namespace interpool::detail {
 /// to it, and the workers that run them. Thread-safe.
 class InterpreterPlace {
  public:
+  using Make = std::function<std::shared_ptr<InterpreterGroup>()>;
+
+  /// For interpreters that follow one another.
+  explicit InterpreterPlace(Make make) : make_(std::move(make)), group_(make_()) {}
+  /// For one that nothing replaces.
   explicit InterpreterPlace(std::shared_ptr<InterpreterGroup> group) : group_(std::move(group)) {}
   InterpreterPlace(const InterpreterPlace&) = delete;
   InterpreterPlace& operator=(const InterpreterPlace&) = delete;
 
   /// The tasks that are addressed to the interpreter.
   [[nodiscard]] TaskQueue& queue() noexcept { return queue_; }
-  /// The threads that run them meet in it.
-  [[nodiscard]] const std::shared_ptr<InterpreterGroup>& group() const noexcept { return group_; }
+  /// Where the threads that run them meet; the newest, if it has been replaced.
+  [[nodiscard]] std::shared_ptr<InterpreterGroup> group() const noexcept INTERPOOL_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    return group_;
+  }
+  /// Has another interpreter take the place of this one, which its threads leave, unless one before it still
+  /// stands, or there is no memory. Whether it is retired.
+  bool replace(InterpreterGroup& worn) noexcept INTERPOOL_EXCLUDES(mutex_);
+  /// How many interpreters are here that have been created and not ended.
+  [[nodiscard]] std::size_t standing() const noexcept INTERPOOL_EXCLUDES(mutex_);
+  /// Has the threads look whether there is something to do.
+  void wake() noexcept {
+    for (Parker* parker : parkers_) parker->unpark();
+  }
   /// Before it is used: a thread of its, to be woken for chores.
   void add_thread(Parker& parker) { parkers_.push_back(&parker); }
 
@@ -40,14 +58,16 @@ class InterpreterPlace {
 
  private:
   TaskQueue queue_;
-  const std::shared_ptr<InterpreterGroup> group_;
   std::vector<Parker*> parkers_;  // constant once the place is used
+  const Make make_;               // or none
 
   struct Dropped {
     std::int64_t interpreter;
     python::ObjectTable::Id object;
   };
-  Mutex mutex_;
+  mutable Mutex mutex_;
+  std::shared_ptr<InterpreterGroup> group_ INTERPOOL_GUARDED_BY(mutex_);
+  std::shared_ptr<InterpreterGroup> replaced_ INTERPOOL_GUARDED_BY(mutex_);  // the one before it
   std::vector<Dropped> dropped_ INTERPOOL_GUARDED_BY(mutex_);
   std::atomic<bool> has_chores_ = false;  // written under mutex_
 };

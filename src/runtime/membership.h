@@ -4,30 +4,43 @@
 #include "base/log.h"
 #include "interpool/worker.h"
 #include "python/thread_state.h"
-#include "runtime/interpreter_group.h"
+#include "runtime/interpreter_place.h"
 
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <utility>
 
 namespace interpool {
+struct RecycleOptions;
 struct WorkerHooks;
-}
+}  // namespace interpool
 
 namespace interpool::detail {
 
-/// One worker's part in an interpreter: its thread state, and the hooks that run once it has one and before
-/// it gives it up. For the worker's own thread, but for group().
+/// One worker's part in an interpreter, and in the ones that replace it: its thread state, and the hooks that
+/// run once it has one and before it gives it up. For the worker's own thread.
 class Membership {
  public:
-  /// `hooks`: they outlive it; or none.
-  Membership(Lane lane, std::size_t index, std::shared_ptr<InterpreterGroup> group, const WorkerHooks* hooks)
-      : lane_(lane), index_(index), hooks_(hooks), group_(std::move(group)) {}
+  struct Setup {
+    Lane lane = Lane::kPooled;
+    std::size_t index = 0;
+    // They outlive it; null: none, and never.
+    const WorkerHooks* hooks = nullptr;
+    const RecycleOptions* recycle = nullptr;
+    Logger* log = nullptr;
+  };
+
+  Membership(const Setup& setup, std::shared_ptr<InterpreterPlace> place)
+      : setup_(setup), place_(std::move(place)) {}
   Membership(const Membership&) = delete;
   Membership& operator=(const Membership&) = delete;
 
-  /// Takes over a state of this thread in the group's interpreter, detached.
-  void adopt(python::ThreadState state) noexcept { state_ = std::move(state); }
+  /// Takes over a state of this thread in the place's interpreter, detached.
+  void adopt(python::ThreadState state) noexcept {
+    group_ = place_->group();
+    state_ = std::move(state);
+  }
   /// Attaches; before that it creates or joins the interpreter, and after it sets up what has to be and
   /// runs the start hooks, where that has not been done. A failure leaves the thread detached, and the next
   /// call tries again.
@@ -36,23 +49,61 @@ class Membership {
   void detach() noexcept { state_.detach(); }
   /// Does the steps that have come to the journals; attached. A failure leaves the thread detached.
   Failure catch_up() { return group_->catch_up(state_); }
-  /// Detached: the stop hooks, and InterpreterGroup::leave. False: the interpreter was left standing.
-  bool leave(std::chrono::steady_clock::time_point deadline, Logger& log) noexcept;
 
-  /// Whether the thread has a state in it.
+  /// After each task, attached: whether it has to move() before the next one.
+  [[nodiscard]] bool due() noexcept {
+    if (setup_.recycle == nullptr) return false;
+    if (group_->worn_out(*setup_.recycle)) place_->replace(*group_);
+    return has_to_move();
+  }
+  /// Whether there is something to do about an interpreter that has been replaced.
+  [[nodiscard]] bool has_to_move() const noexcept {
+    return (inside() && group_->retired()) ||
+           (left_.group != nullptr && !left_.stands && !left_.group->others_inside());
+  }
+  /// Does it; detached. Leaves the interpreter, with the stop hooks before that; it ends, or its creator is
+  /// told to end it.
+  void move() noexcept;
+  /// After a task, attached: detaches, and moves if it has to.
+  void rest() noexcept {
+    const bool moves = due();
+    detach();
+    if (moves) move();
+  }
+
+  /// Detached, at the end: the stop hooks, and InterpreterGroup::leave. False: an interpreter was left
+  /// standing.
+  bool leave(std::chrono::steady_clock::time_point deadline) noexcept;
+
+  /// Whether the thread has a state in an interpreter.
   [[nodiscard]] bool inside() const noexcept { return static_cast<bool>(state_); }
   [[nodiscard]] python::ThreadState& state() noexcept { return state_; }
+  /// Once it has been entered.
   [[nodiscard]] InterpreterGroup& group() const noexcept { return *group_; }
-  /// What tasks see of it, once the interpreter exists.
+  /// The interpreter, or null if the thread has no part in any.
+  [[nodiscard]] InterpreterHandle* interpreter() const noexcept {
+    return inside() ? &group_->handle() : nullptr;
+  }
+  /// What tasks see of it, once it has been entered.
   [[nodiscard]] Worker view() const noexcept;
 
  private:
-  const Lane lane_;
-  const std::size_t index_;
-  const WorkerHooks* const hooks_;
-  const std::shared_ptr<InterpreterGroup> group_;
+  void run_stop_hooks() noexcept;
+  /// Whether what left_ refers to has ended, if anything.
+  bool end_left(std::chrono::steady_clock::time_point deadline) noexcept;
+
+  const Setup setup_;
+  const std::shared_ptr<InterpreterPlace> place_;
+  std::shared_ptr<InterpreterGroup> group_;  // null: none has been entered, or it has been left
   python::ThreadState state_;
   bool started_ = false;  // the start hooks have run
+  /// An interpreter that has been replaced, which this thread has created and so will end.
+  struct Left {
+    std::shared_ptr<InterpreterGroup> group = nullptr;
+    python::ThreadState state = {};
+    bool stands = false;  // Python threads are in it that did not end in time
+  };
+  Left left_;
 };
 
 }  // namespace interpool::detail

@@ -84,6 +84,7 @@ python::ThreadState RuntimeCore::set_up_main() {
       adopted_ ? python::ThreadState::in_main() : python::ThreadState::adopt_current();
   if (adopted_) state.attach();
   version_ = python::version();
+  process_.memory = python::MemoryCounts::install();
 
   auto main = InterpreterHandle::main(process_.functions);
   Failure failure;
@@ -117,7 +118,7 @@ void RuntimeCore::home_thread() noexcept {
   const std::shared_ptr<WorkerThread> worker = main_worker_;
   worker->run(std::move(state));
   worker->state().attach();
-  worker->interpreter().clear();
+  worker->interpreter()->clear();
   quiesce(/*on_home_thread=*/true);
   Inside::finish_lines();
   worker->retire();

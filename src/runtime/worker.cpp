@@ -87,17 +87,18 @@ void call_now(Worker& worker, std::string_view function, EncodeThunk encode, con
 }
 
 void with_current_worker(FunctionRef<void(Worker&)> body) {
-  if (AttachedWorker* attached = AttachedWorker::current(); attached && attached->interpreter().attached()) {
+  if (AttachedWorker* attached = AttachedWorker::current(); attached && attached->attached()) {
     Worker worker = attached->view();
     return body(worker);
   }
   WorkerThread* thread = WorkerThread::current();
-  if (thread == nullptr || !thread->interpreter().attached()) {
+  InterpreterHandle* interpreter = thread == nullptr ? nullptr : thread->interpreter();
+  if (interpreter == nullptr || !interpreter->attached()) {
     throw UsageError(
         "a callback that takes a Worker& is called on a thread that runs no task, as those that Python code "
         "has started; without that parameter it can be called there");
   }
-  Worker worker = WorkerAccess::make(thread->lane(), thread->index(), thread->interpreter());
+  Worker worker = WorkerAccess::make(thread->lane(), thread->index(), *interpreter);
   body(worker);
 }
 

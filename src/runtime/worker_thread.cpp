@@ -27,7 +27,12 @@ WorkerThread::WorkerThread(const Setup& setup, std::shared_ptr<InterpreterPlace>
       place_(std::move(place)),
       own_(place_->queue()),
       own_seat_(own_.add_seat(*this, parker_, 0)),
-      membership_(setup.lane, setup.index, place_->group(), setup.hooks) {
+      membership_({.lane = setup.lane,
+                   .index = setup.index,
+                   .hooks = setup.hooks,
+                   .recycle = setup.recycle,
+                   .log = setup.log},
+                  place_) {
   place_->add_thread(parker_);
   if (setup_.shared != nullptr) shared_seat_ = setup_.shared->add_seat(*this, parker_, setup_.shared_group);
 }
@@ -40,6 +45,12 @@ void WorkerThread::run(python::ThreadState state) noexcept {
   current_worker = this;
   membership_.adopt(std::move(state));
   while (wait_for_work()) {
+    if (membership_.has_to_move()) {
+      // What comes meanwhile is for others.
+      arrived(membership_.inside());
+      membership_.move();
+      continue;
+    }
     const Failure failure = membership_.enter();
     arrived(membership_.inside());
     if (failure) {
@@ -48,9 +59,9 @@ void WorkerThread::run(python::ThreadState state) noexcept {
     }
     Worker view = membership_.view();
     bool attached = true;
-    if (place_->has_chores()) place_->do_chores(interpreter());
+    if (place_->has_chores()) place_->do_chores(*interpreter());
     for (unsigned count = 1; TaskBase* task = next_or_linger(); ++count) {
-      if (place_->has_chores()) place_->do_chores(interpreter());
+      if (place_->has_chores()) place_->do_chores(*interpreter());
       if (membership_.group().behind()) {
         if (const Failure late = membership_.catch_up()) {
           fail(*task, late);
@@ -62,6 +73,11 @@ void WorkerThread::run(python::ThreadState state) noexcept {
       execute(*task, view);
       // Nobody waits for its result any more, which may take its time to die: not with the next task in hand.
       if (task->only_reference()) put_down();
+      if (membership_.due()) {
+        membership_.detach();
+        attached = false;
+        break;
+      }
       if (count % kYieldAfter == 0) {
         // For other threads of the interpreter: calls of C functions never look whether one wants the GIL.
         const python::GilRelease yield;
@@ -72,8 +88,8 @@ void WorkerThread::run(python::ThreadState state) noexcept {
   }
 }
 
-bool WorkerThread::leave(std::chrono::steady_clock::time_point deadline, Logger& log) {
-  const bool ended = membership_.leave(deadline, log);
+bool WorkerThread::leave(std::chrono::steady_clock::time_point deadline) {
+  const bool ended = membership_.leave(deadline);
   Inside::finish_lines();
   retire();
   return ended;
@@ -88,7 +104,7 @@ void WorkerThread::stop() noexcept {
 }
 
 bool WorkerThread::maybe_work() const noexcept {
-  return own_.maybe_work() || (membership_.inside() && place_->has_chores()) ||
+  return own_.maybe_work() || (membership_.inside() && place_->has_chores()) || membership_.has_to_move() ||
          (setup_.shared != nullptr && setup_.shared->maybe_work());
 }
 

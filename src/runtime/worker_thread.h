@@ -19,6 +19,7 @@
 
 namespace interpool {
 class Logger;
+struct RecycleOptions;
 struct WorkerHooks;
 }  // namespace interpool
 
@@ -49,7 +50,9 @@ class WorkerThread {
     std::atomic<bool>* searching = nullptr;  // set while some worker of the executor searches
     // Of the executor that the worker belongs to; null: it serves several, which count for themselves.
     Admission* admission = nullptr;
-    const WorkerHooks* hooks = nullptr;  // or none
+    const WorkerHooks* hooks = nullptr;       // or none
+    const RecycleOptions* recycle = nullptr;  // or never
+    Logger* log = nullptr;                    // for the hooks
     // For callbacks that are passed to Python where there is no task: in hooks.
     std::shared_ptr<python::CallbackGate> gate = nullptr;
   };
@@ -67,7 +70,7 @@ class WorkerThread {
   /// it ends, until leave() or retire().
   void run(python::ThreadState state = {}) noexcept;
   /// After run(), on the same thread: see Membership::leave.
-  bool leave(std::chrono::steady_clock::time_point deadline, Logger& log);
+  bool leave(std::chrono::steady_clock::time_point deadline);
   /// After run(), for an owner that ends the thread itself: it is no worker's any more.
   void retire() noexcept;
   /// After run(): its thread state, for an owner that ends the thread itself.
@@ -93,8 +96,8 @@ class WorkerThread {
   [[nodiscard]] const WorkerCounts& counts() const noexcept { return counts_; }
   [[nodiscard]] const std::shared_ptr<python::CallbackGate>& gate() const noexcept { return setup_.gate; }
   [[nodiscard]] InterpreterPlace& place() noexcept { return *place_; }
-  /// The interpreter, for the worker's own thread while it runs a task.
-  [[nodiscard]] InterpreterHandle& interpreter() noexcept { return membership_.group().handle(); }
+  /// The interpreter, for the worker's own thread; null: it has none now.
+  [[nodiscard]] InterpreterHandle* interpreter() const noexcept { return membership_.interpreter(); }
 
  private:
   static constexpr std::uint32_t kReportAfter = 32;  // tasks

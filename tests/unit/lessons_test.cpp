@@ -1160,7 +1160,7 @@ TEST_F(Lessons, InterpreterJoinedWhileItEnds) {
   const Signal ending;
   const Signal may_end;
   detail::ProcessState process;
-  detail::InterpreterGroup group({}, process, /*shared=*/true);
+  detail::InterpreterGroup group({}, process, {.shared = true});
   Failure late_failure;
   {
     const Aside creator([&] {

@@ -39,6 +39,10 @@ def fail_if_odd(number):
     return number
 
 
+def start_thread(target):
+    threading.Thread(target=target).start()
+
+
 class Counter:
     count = 0
 

@@ -1,0 +1,157 @@
+#include "python/memory.h"
+
+#include "python/cpython.h"
+
+#include <malloc.h>
+
+#include <cstdlib>
+#include <new>
+
+namespace interpool::python {
+
+namespace {
+
+constexpr std::int64_t kNobody = -1;
+
+std::int64_t size_of(void* block) noexcept {
+  return block == nullptr ? 0 : static_cast<std::int64_t>(malloc_usable_size(block));
+}
+
+}  // namespace
+
+/// What CPython calls. Where ours are called with another context than ours, they are called while they are
+/// being installed: then nothing is counted.
+struct MemoryCounts::Hooks {
+  // As CPython's own: no block of no bytes is null.
+  static void* get(void* counts, std::size_t size) {
+    void* block = std::malloc(size == 0 ? 1 : size);
+    note(counts, size_of(block));
+    return block;
+  }
+  static void* get_zeroed(void* counts, std::size_t number, std::size_t size) {
+    if (number == 0 || size == 0) number = size = 1;
+    void* block = std::calloc(number, size);
+    note(counts, size_of(block));
+    return block;
+  }
+  static void* resize(void* counts, void* block, std::size_t size) {
+    const std::int64_t before = size_of(block);
+    void* resized = std::realloc(block, size == 0 ? 1 : size);
+    if (resized != nullptr) note(counts, size_of(resized) - before);
+    return resized;
+  }
+  static void release(void* counts, void* block) {
+    note(counts, -size_of(block));
+    std::free(block);
+  }
+
+  struct Arenas {
+    MemoryCounts* counts;
+    PyObjectArenaAllocator inner;
+  };
+  static void* get_arena(void* arenas, std::size_t size) {
+    const auto& [counts, inner] = *static_cast<Arenas*>(arenas);
+    void* arena = inner.alloc(inner.ctx, size);
+    if (arena != nullptr) note(counts, static_cast<std::int64_t>(size));
+    return arena;
+  }
+  static void release_arena(void* arenas, void* arena, std::size_t size) {
+    const auto& [counts, inner] = *static_cast<Arenas*>(arenas);
+    inner.free(inner.ctx, arena, size);
+    note(counts, -static_cast<std::int64_t>(size));
+  }
+
+  static void note(void* counts, std::int64_t bytes) noexcept {
+    if (counts != nullptr) static_cast<MemoryCounts*>(counts)->count(bytes);
+  }
+  static PyMemAllocatorEx allocator(MemoryCounts* counts) noexcept {
+    return {.ctx = counts, .malloc = get, .calloc = get_zeroed, .realloc = resize, .free = release};
+  }
+};
+
+MemoryCounts* MemoryCounts::install() noexcept {
+  PyMemAllocatorEx raw;
+  PyMem_GetAllocator(PYMEM_DOMAIN_RAW, &raw);
+  if (raw.malloc == Hooks::get) return static_cast<MemoryCounts*>(raw.ctx);
+  // CPython's own for this domain is malloc() and has no context, all others have one. Blocks of malloc() are
+  // what ours can go on with, and what they leave to CPython's.
+  if (raw.ctx != nullptr) return nullptr;
+  auto* counts = new (std::nothrow) MemoryCounts;
+  auto* arenas = new (std::nothrow) Hooks::Arenas{.counts = counts, .inner = {}};
+  if (counts == nullptr || arenas == nullptr) {
+    delete counts;
+    delete arenas;
+    return nullptr;
+  }
+  // With PYTHONMALLOC=malloc it serves the other domains, too.
+  for (const PyMemAllocatorDomain domain : {PYMEM_DOMAIN_OBJ, PYMEM_DOMAIN_MEM, PYMEM_DOMAIN_RAW}) {
+    PyMemAllocatorEx known;
+    PyMem_GetAllocator(domain, &known);
+    if (known.malloc != raw.malloc) continue;
+    PyMemAllocatorEx ours = Hooks::allocator(counts);
+    PyMem_SetAllocator(domain, &ours);
+  }
+  PyObject_GetArenaAllocator(&arenas->inner);
+  PyObjectArenaAllocator ours{.ctx = arenas, .alloc = Hooks::get_arena, .free = Hooks::release_arena};
+  PyObject_SetArenaAllocator(&ours);
+  return counts;
+}
+
+void MemoryCounts::count(std::int64_t bytes) noexcept {
+  PyThreadState* thread = current_thread_state();
+  if (thread == nullptr) return;
+  const std::int64_t interpreter = PyInterpreterState_GetID(PyThreadState_GetInterpreter(thread));
+  if (interpreter < 0) return;  // it is just being made
+  // Ids are never used again, so what a thread remembers does not become wrong.
+  thread_local std::int64_t known = kNobody;
+  thread_local Account* account = nullptr;
+  if (known != interpreter) {
+    account = open(interpreter);
+    known = account == nullptr ? kNobody : interpreter;
+  }
+  // relaxed: a number.
+  if (account != nullptr) account->bytes.fetch_add(bytes, std::memory_order_relaxed);
+}
+
+MemoryCounts::Account* MemoryCounts::find(std::int64_t interpreter) const noexcept {
+  // acquire: pairs with open(), which links them.
+  for (Account* account = first_.load(std::memory_order_acquire); account != nullptr;
+       account = account->next) {
+    if (account->interpreter.load(std::memory_order_relaxed) == interpreter) return account;
+  }
+  return nullptr;
+}
+
+// Not twice at once for one interpreter: the calling thread holds its GIL.
+MemoryCounts::Account* MemoryCounts::open(std::int64_t interpreter) noexcept {
+  if (Account* account = find(interpreter)) return account;
+  for (Account* account = first_.load(std::memory_order_acquire); account != nullptr;
+       account = account->next) {
+    std::int64_t owner = kNobody;
+    // acquire: pairs with forget(), which has set the account to 0.
+    if (account->interpreter.compare_exchange_strong(owner, interpreter, std::memory_order_acquire))
+      return account;
+  }
+  auto* account = new (std::nothrow) Account{.interpreter = interpreter};
+  if (account == nullptr) return nullptr;
+  account->next = first_.load(std::memory_order_relaxed);  // a guess; the exchange finds out
+  // release: what is in it, for who finds it.
+  while (!first_.compare_exchange_weak(account->next, account, std::memory_order_release,
+                                       std::memory_order_relaxed)) {
+  }
+  return account;
+}
+
+std::int64_t MemoryCounts::bytes(std::int64_t interpreter) const noexcept {
+  const Account* account = find(interpreter);
+  return account == nullptr ? 0 : account->bytes.load(std::memory_order_relaxed);
+}
+
+void MemoryCounts::forget(std::int64_t interpreter) noexcept {
+  Account* account = find(interpreter);
+  if (account == nullptr) return;
+  account->bytes.store(0, std::memory_order_relaxed);
+  account->interpreter.store(kNobody, std::memory_order_release);  // release: the 0
+}
+
+}  // namespace interpool::python
