@@ -1,6 +1,7 @@
 // Thread states: a thread's place in an interpreter, and holding its GIL.
 #pragma once
 
+#include "base/check.h"
 #include "python/cpython.h"
 
 #include <thread>
@@ -42,8 +43,16 @@ class ThreadState {
 
   /// Blocks until the GIL is ours; whoever holds it, or main's when this is the first import of an
   /// extension, ends the wait.
-  void attach() noexcept;
-  void detach() noexcept;
+  void attach() noexcept {
+    check_owner();
+    PyThreadState* previous = PyThreadState_Swap(state_);
+    INTERPOOL_CHECK(previous == nullptr, "a thread that is attached to an interpreter attaches to another");
+  }
+  void detach() noexcept {
+    check_owner();
+    PyThreadState* previous = PyThreadState_Swap(nullptr);
+    INTERPOOL_CHECK(previous == state_, "a task left its thread attached to another interpreter");
+  }
   /// Attaches, clears and deletes the state; it is empty then. For all but an interpreter's last one,
   /// which ends with its interpreter.
   void destroy() noexcept;
@@ -51,7 +60,11 @@ class ThreadState {
   PyThreadState* release() noexcept { return std::exchange(state_, nullptr); }
 
  private:
-  void check_owner() const noexcept;
+  void check_owner() const noexcept {
+    INTERPOOL_CHECK(state_ != nullptr, "a thread state is used after its end");
+    INTERPOOL_CHECK(owner_ == std::this_thread::get_id(),
+                    "a thread state is used on another thread than made it");
+  }
 
   PyThreadState* state_ = nullptr;
   std::thread::id owner_;

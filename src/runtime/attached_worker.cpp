@@ -125,18 +125,14 @@ class AttachedWorker::Frame {
 class AttachedWorker::Call {
  public:
   /// Throws ShutdownError if it is not admitted.
-  Call(AttachedWorker& worker, const std::string& name) : worker_(worker) {
-    worker.name_.store(&name, std::memory_order_release);  // release: the text
-    if (!worker.gate_.try_enter()) throw ShutdownError("the executor is closed", {.task = name});
+  Call(AttachedWorker& worker, const std::string& name) : worker_(admit(worker, name)), frame_(worker) {
     // relaxed, as at the end: only this thread writes it.
     worker.accepted_.store(worker.accepted_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    frame_.emplace(worker);
     worker.calling_ = true;
   }
   ~Call() {
     Inside::finish_lines();
     worker_.calling_ = false;
-    frame_.reset();
     std::atomic<std::uint64_t>& count = completed_ ? worker_.counts_.completed : worker_.counts_.failed;
     // Counted first, so that who waits for the gate finds it counted; and not at all if it was given up.
     const std::uint64_t before = count.load(std::memory_order_relaxed);
@@ -149,8 +145,14 @@ class AttachedWorker::Call {
   void completed() noexcept { completed_ = true; }
 
  private:
+  static AttachedWorker& admit(AttachedWorker& worker, const std::string& name) {
+    worker.name_.store(&name, std::memory_order_release);  // release: the text
+    if (!worker.gate_.try_enter()) throw ShutdownError("the executor is closed", {.task = name});
+    return worker;
+  }
+
   AttachedWorker& worker_;
-  std::optional<Frame> frame_;
+  const Frame frame_;
   bool completed_ = false;
 };
 
@@ -226,7 +228,7 @@ void AttachedWorker::call(const FunctionEntry& function, EncodeThunk encode, con
   {
     Call account(*this, function.name);
     const python::GilRelease aside;
-    failure = membership_.enter();
+    if (!membership_.enter_again()) failure = membership_.enter();
     if (!failure) {
       failure = python_call();
       membership_.rest();
@@ -251,7 +253,7 @@ void AttachedWorker::run(FunctionRef<void(Worker&)> work) {
   require_not_forked();
   Call account(*this, running_callable());
   const python::GilRelease aside;
-  raise_if(membership_.enter());
+  if (!membership_.enter_again()) raise_if(membership_.enter());
   const Rest at_end(membership_);
   Worker worker = view();
   work(worker);

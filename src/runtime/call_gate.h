@@ -1,7 +1,9 @@
 // CallGate: admission for a thread that calls by itself, one call at a time.
 #pragma once
 
+#include "base/asymmetric_fence.h"
 #include "base/futex.h"
+#include "base/mutex.h"
 
 #include <atomic>
 #include <chrono>
@@ -9,61 +11,87 @@
 
 namespace interpool::detail {
 
-/// Whether a call is under way and whether calls are still admitted, in one atomic word, as in Admission.
-/// Each thread has one of its own, so that threads which call all the time do not meet in one word.
+/// Whether a call is under way and whether calls are still admitted. Each thread has one of its own, so that
+/// threads which call all the time do not meet in one word; and they pay for no locked instruction, because
+/// who closes the gate, once, pays for both sides.
 class CallGate {
  public:
   /// The thread that calls. False once closed.
   bool try_enter() noexcept {
-    std::uint32_t idle = 0;
-    // relaxed: it publishes nothing; who closes and then finds nobody inside reads what leave() published.
-    return word_.compare_exchange_strong(idle, kInside, std::memory_order_relaxed);
+    inside_.store(true, std::memory_order_relaxed);  // it publishes nothing
+    // Either we see that it has been closed, or who closes it sees us inside.
+    fence_.light();
+    if (!closed_.load(std::memory_order_relaxed)) return true;
+    inside_.store(false, std::memory_order_relaxed);
+    announce();
+    return false;
   }
   /// The same thread, after each call. False if the call was given up meanwhile, and has been accounted for.
-  bool leave() noexcept {
-    // release: what the call did is seen by whoever waits for its end.
-    const std::uint32_t before = word_.fetch_and(~kInside, std::memory_order_release);
-    if ((before & kClosed) != 0) futex_wake_all(&word_);
-    return (before & kGivenUp) == 0;
+  bool leave() noexcept INTERPOOL_EXCLUDES(mutex_) {
+    inside_.store(false,
+                  std::memory_order_release);  // release: what the call did is seen by who waits for its end
+    // As above: if we do not see that it has been closed, who closes it sees us outside, and gives nothing
+    // up.
+    fence_.light();
+    return !closed_.load(std::memory_order_relaxed) || leave_closed();
   }
 
   // Others, from any thread.
 
+  /// No call is admitted from now on. relaxed: the fence orders it; what was done before close() is nothing
+  /// that a refused call would look at.
   void close() noexcept {
-    word_.fetch_or(kClosed, std::memory_order_acq_rel);  // as in Admission
+    closed_.store(true, std::memory_order_relaxed);
+    fence_.heavy();
   }
-  [[nodiscard]] bool closed() const noexcept {
-    return (word_.load(std::memory_order_acquire) & kClosed) != 0;  // pairs with close()
-  }
+  [[nodiscard]] bool closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
   /// Whether a call is under way that nobody has given up. acquire: pairs with leave().
-  [[nodiscard]] bool busy() const noexcept { return busy(word_.load(std::memory_order_acquire)); }
-  /// Gives the call under way up. False if there is none, or somebody has done that.
-  bool give_up() noexcept {
-    std::uint32_t word = word_.load(std::memory_order_relaxed);  // a guess; the exchange finds out
-    do {
-      if (!busy(word)) return false;
-      // relaxed: only who gives it up counts it.
-    } while (!word_.compare_exchange_weak(word, word | kGivenUp, std::memory_order_relaxed));
-    futex_wake_all(&word_);  // others may wait for it, too
+  [[nodiscard]] bool busy() const noexcept {
+    return inside_.load(std::memory_order_acquire) && !given_up_.load(std::memory_order_relaxed);
+  }
+  /// After close(): gives the call under way up. False if there is none, or somebody has done that.
+  bool give_up() noexcept INTERPOOL_EXCLUDES(mutex_) {
+    {
+      const MutexLock lock(mutex_);
+      if (!busy()) return false;
+      given_up_.store(true, std::memory_order_relaxed);
+    }
+    announce();  // others may wait for it, too
     return true;
   }
   /// After close(): waits until no call is under way; false when the deadline came first.
   bool wait_until_idle(std::chrono::steady_clock::time_point deadline) const noexcept {
     for (;;) {
-      const std::uint32_t word = word_.load(std::memory_order_acquire);  // pairs with leave()
-      if (!busy(word)) return true;
+      // acquire: what happens from here on is announced by another number.
+      const std::uint32_t seen = announced_.load(std::memory_order_acquire);
+      if (!busy()) return true;
       if (std::chrono::steady_clock::now() >= deadline) return false;
-      futex_wait(word_, word, deadline);
+      futex_wait(announced_, seen, deadline);
     }
   }
 
  private:
-  static constexpr std::uint32_t kInside = 1;
-  static constexpr std::uint32_t kClosed = 2;
-  static constexpr std::uint32_t kGivenUp = 4;  // the call that is inside, or was when it was given up
-  static constexpr bool busy(std::uint32_t word) noexcept { return (word & (kInside | kGivenUp)) == kInside; }
+  bool leave_closed() noexcept INTERPOOL_EXCLUDES(mutex_) {
+    bool given_up = false;
+    {
+      // Who gives it up either comes before us, and we see it, or after us, and sees us outside.
+      const MutexLock lock(mutex_);
+      given_up = given_up_.load(std::memory_order_relaxed);
+    }
+    announce();
+    return !given_up;
+  }
+  void announce() noexcept {
+    announced_.fetch_add(1, std::memory_order_release);  // release: pairs with wait_until_idle()
+    futex_wake_all(&announced_);
+  }
 
-  std::atomic<std::uint32_t> word_ = 0;  // every write is a read-modify-write
+  const AsymmetricFence fence_;
+  std::atomic<bool> inside_ = false;  // written by the thread that calls
+  std::atomic<bool> closed_ = false;
+  Mutex mutex_;
+  std::atomic<bool> given_up_ = false;        // written under mutex_, read by busy() without
+  std::atomic<std::uint32_t> announced_ = 0;  // changes when something has that who waits wants to know
 };
 
 }  // namespace interpool::detail

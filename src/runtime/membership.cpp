@@ -30,17 +30,20 @@ Failure Membership::enter() noexcept {
     detach();
     move();
   }
-  if (started_ || setup_.hooks == nullptr) return nullptr;
-  Worker worker = view();
-  if (Failure failure = run_start_hooks(*setup_.hooks, worker)) {
-    state_.detach();
-    return failure;
+  if (!started_ && setup_.hooks != nullptr) {
+    Worker worker = view();
+    if (Failure failure = run_start_hooks(*setup_.hooks, worker)) {
+      state_.detach();
+      return failure;
+    }
+    started_ = true;
   }
-  started_ = true;
+  ready_ = true;
   return nullptr;
 }
 
 void Membership::run_stop_hooks() noexcept {
+  ready_ = false;
   if (!std::exchange(started_, false)) return;
   attach();
   Worker worker = view();

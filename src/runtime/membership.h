@@ -45,6 +45,15 @@ class Membership {
   /// runs the start hooks, where that has not been done. A failure leaves the thread detached, and the next
   /// call tries again.
   Failure enter() noexcept;
+  /// The same where there is nothing to do but to attach, which is what nearly every call finds; else false,
+  /// detached.
+  [[nodiscard]] bool enter_again() noexcept {
+    if (!ready_) return false;
+    state_.attach();
+    if (!group_->behind() && !group_->retired()) return true;
+    state_.detach();
+    return false;
+  }
   void attach() noexcept { state_.attach(); }
   void detach() noexcept { state_.detach(); }
   /// Does the steps that have come to the journals; attached. A failure leaves the thread detached.
@@ -96,6 +105,7 @@ class Membership {
   const std::shared_ptr<InterpreterPlace> place_;
   std::shared_ptr<InterpreterGroup> group_;  // null: none has been entered, or it has been left
   python::ThreadState state_;
+  bool ready_ = false;    // it has been entered
   bool started_ = false;  // the start hooks have run
   /// An interpreter that has been replaced, which this thread has created and so will end.
   struct Left {
