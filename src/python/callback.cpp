@@ -87,7 +87,7 @@ class Call final : public detail::CallbackCall {
     body();
   }
   Encoder& result() override {
-    return encoder_.emplace(*state_.interpreter, gate_, 1, PythonEncoder::Role::kResult);
+    return encoder_.emplace(*state_.interpreter, gate_, 1, "result");
   }
 
   /// Whether the callable has been reached: what is wrong before that is wrong with the arguments.

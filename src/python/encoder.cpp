@@ -126,7 +126,7 @@ void PythonEncoder::put_slowly(PyObject* object) {
 }
 
 std::string PythonEncoder::path() const {
-  std::string text = role_ == Role::kResult ? "result" : fmt::format("args[{}]", next_);
+  std::string text = root_.empty() ? fmt::format("args[{}]", next_) : std::string(root_);
   for (const Frame& frame : frames_) {
     if (frame.kind != Container::kDict) {
       append_subscript(text, std::to_string(frame.next));

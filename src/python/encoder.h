@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 namespace interpool::python {
@@ -16,13 +17,11 @@ namespace interpool::python {
 /// die with it, under the same GIL.
 class PythonEncoder final : public Encoder {
  public:
-  /// What it makes, for the paths in errors.
-  enum class Role : std::uint8_t { kArguments, kResult };
-
-  /// For `count` values in `interpreter`. `gate` is asked for when there is a callback among them.
+  /// For `count` values in `interpreter`. `gate` is asked for when there is a callback among them. Paths in
+  /// errors begin with `root`, which has to last; empty: these are arguments, which have numbers.
   PythonEncoder(detail::InterpreterHandle& interpreter, GateOf gate, std::size_t count,
-                Role role = Role::kArguments)
-      : interpreter_(interpreter), gate_(gate), count_(count), role_(role) {
+                std::string_view root = {})
+      : interpreter_(interpreter), gate_(gate), count_(count), root_(root) {
     if (count > kInline) more_ = std::make_unique<PyObject*[]>(count + 1);
   }
   ~PythonEncoder() {
@@ -87,7 +86,7 @@ class PythonEncoder final : public Encoder {
   detail::InterpreterHandle& interpreter_;
   const GateOf gate_;
   const std::size_t count_;
-  const Role role_;
+  const std::string_view root_;
   std::size_t next_ = 0;  // arguments made
   std::vector<Frame> frames_;
   std::unique_ptr<PyObject*[]> more_;

@@ -306,6 +306,29 @@ std::vector<TaskKind> kinds() {
          EXPECT_EQ(worker.call<std::string>("interpool:worker_id").get(), "pinned-0");
          EXPECT_EQ(worker.with({.name = "a task"}).call<std::string>("interpool:task_name").get(), "a task");
        }},
+      {"Context",
+       [](const Submitter& worker) {
+         const auto with = [&](const char* name, Value value) {
+           return worker.with({.context = {{"interpool_context:user", 42}, {name, std::move(value)}}});
+         };
+         const char* request = "interpool_context:request";
+         EXPECT_EQ(with(request, "17").call<std::string>("interpool_context:change", "mine").get(), "mine");
+         with(request, "17").call<void>("interpool_context:keep_until_the_end").get();
+         worker.call<void>("interpool_context:forget_deaths").get();
+         expect_code(with(request, "17").call<void>("interpool_context:fail"), ErrorCode::kPython);
+         expect_code(with(request, "17").call<void>("interpool_context:leave"), ErrorCode::kPython);
+         expect_code(with(request, "\xff").call<void>("interpool_context:seen"), ErrorCode::kConversion);
+         expect_code(with("interpool_context:plain", 1).call<void>("interpool_context:seen"),
+                     ErrorCode::kUsage);
+         expect_code(with("interpool_context:missing", 1).call<void>("interpool_context:seen"),
+                     ErrorCode::kPython);
+         auto nested = worker.submit([](Worker& python) {
+           return python.in_context({{"interpool_context:request", "17"}}, [&] {
+             return python.call<std::string>("interpool_context:change", "mine");
+           });
+         });
+         EXPECT_EQ(nested.get(), "mine");
+       }},
       {"Error",
        [](const Submitter& worker) {
          expect_code(worker.call<int>("builtins:int", "forty-two"), ErrorCode::kPython);
