@@ -16,10 +16,11 @@ namespace interpool::python {
 namespace {
 
 /// Throws ConversionError.
-Object encode(detail::InterpreterHandle& interpreter, const std::string& name, const Value& value) {
+Object encode(detail::InterpreterHandle& interpreter, TaskName task_name, const std::string& name,
+              const Value& value) {
   const auto no_gate = [] { return std::shared_ptr<CallbackGate>(); };  // a Value holds no callbacks
   const std::string root = fmt::format("context['{}']", name);
-  PythonEncoder out(interpreter, no_gate, 1, root);
+  PythonEncoder out(interpreter, task_name, no_gate, 1, root);
   Converter<Value>::encode(out, value);
   out.finish();
   return Object::share(out.slots()[0]);
@@ -49,7 +50,7 @@ Failure ContextScope::enter(detail::InterpreterHandle& interpreter, const Contex
             where());
       }
       try {
-        values.emplace_back(std::move(variable), encode(interpreter, name, value));
+        values.emplace_back(std::move(variable), encode(interpreter, task_name, name, value));
       } catch (const ConversionError& error) {
         PyErr_Clear();
         return std::make_shared<const ConversionError>(error.path(), error.reason(), where());

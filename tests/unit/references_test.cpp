@@ -34,8 +34,17 @@ struct Fraction {
   int denominator = 1;
 };
 
+/// A Fraction of Python's.
+struct Ratio : Fraction {
+  bool operator<(const Ratio& other) const { return numerator < other.numerator; }
+};
+
 }  // namespace
 
+template <>
+inline constexpr auto interpool::kFields<Ratio> =
+    interpool::fields("fractions:Fraction", interpool::field("numerator", &Ratio::numerator),
+                      interpool::field("denominator", &Ratio::denominator));
 template <>
 inline constexpr auto interpool::kFields<Fraction> =
     interpool::fields(interpool::field("numerator", &Fraction::numerator),
@@ -164,6 +173,13 @@ std::vector<TaskKind> kinds() {
          expect_code(worker.call<Fraction>("builtins:str", 1), ErrorCode::kConversion);
          expect_code(worker.call<Fraction>("builtins:dict"), ErrorCode::kConversion);
          expect_code(worker.call<Fraction>("builtins:object"), ErrorCode::kConversion);
+       }},
+      {"Class",
+       [](const Submitter& worker) {
+         const std::vector<Ratio> ratios = {{1, 2}, {3, 4}};
+         EXPECT_EQ(worker.call<std::vector<Ratio>>("builtins:list", ratios).get()[1].denominator, 4);
+         const std::vector<std::set<Ratio>> nested = {{{1, 2}}, {{1, 0}}};
+         expect_code(worker.call<int>("builtins:len", nested), ErrorCode::kPython);
        }},
       {"Time",
        [](const Submitter& worker) {
