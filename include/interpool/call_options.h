@@ -1,6 +1,8 @@
 // CallOptions: what a submission says about its task.
 #pragma once
 
+#include <interpool/context_vars.h>
+
 #include <chrono>
 #include <optional>
 #include <string>
@@ -16,6 +18,11 @@ struct CallOptions {
   std::optional<std::chrono::nanoseconds> timeout = {};
   /// The same as a point in time. Give one of the two.
   std::optional<std::chrono::steady_clock::time_point> deadline = {};
+  /// ContextVars that are set while the task runs. It then has a copy of its worker's context to itself: what
+  /// it sets is gone after it. The values are owned by the task, and die as its arguments do. Where one
+  /// cannot be set the task fails without having run, by what looking the variable up raised, or with
+  /// UsageError if it is no ContextVar.
+  ContextVars context = {};
 };
 
 }  // namespace interpool

@@ -130,6 +130,11 @@ class INTERPOOL_API Encoder {
   virtual void begin_dict(std::size_t size) = 0;
   /// Opens a set of `size` members. A Value has a list in its place.
   virtual void begin_set(std::size_t size) = 0;
+  /// Opens an instance of "module:Class" with `size` fields: name, value, name, value, … Its end() calls the
+  /// class with these as keyword arguments. What that raises, as what looking the class up raises, leaves
+  /// begin_object() and end() as the PythonError that it is, with a note that has the path. Backends that
+  /// have no classes, as a Value has none, open a dict.
+  virtual void begin_object(std::string_view type, std::size_t size);
   /// A function that calls back; see callback.h. Not in a Value: there it is a ConversionError.
   virtual void put_callable(detail::NativeCallable& callable) = 0;
   /// Closes the container that was opened last; throws ConversionError if it is not full.

@@ -436,12 +436,12 @@ class INTERPOOL_API SubinterpreterExecutor final : public Submitter, public Exec
   /// closed.
   template <class R = void, class... Args>
   Future<std::vector<BroadcastAnswer<R>>> broadcast(std::string_view function, Args&&... args) const {
-    using Value = typename detail::BroadcastAsk<R>::Value;
-    detail::require_decodable<Value>();
+    using Answer = typename detail::BroadcastAsk<R>::Value;
+    detail::require_decodable<Answer>();
     (detail::require_encodable<detail::Stored<Args>>(), ...);
     const detail::FunctionEntry& entry = detail::function_entry(*core(), function);
     using Stored = std::tuple<detail::Stored<Args>...>;
-    return ask<R>(entry.name, detail::broadcast_call<Value>(
+    return ask<R>(entry.name, detail::broadcast_call<Answer>(
                                   entry, std::make_shared<const Stored>(std::forward<Args>(args)...)));
   }
   /// Has every interpreter that is there, the main one first, import these modules anew (importlib.reload) if

@@ -21,7 +21,29 @@ struct Field {
   Member Owner::* member;
 };
 
+/// The declaration of a struct that is an instance of a class in Python.
+template <class... Declared>
+struct ClassFields {
+  std::string_view type;  // "module:Class"
+  std::tuple<Declared...> members;
+};
+
 struct NoFields {};
+
+template <class... Declared>
+constexpr const std::tuple<Declared...>& members_of(const std::tuple<Declared...>& fields) noexcept {
+  return fields;
+}
+template <class... Declared>
+constexpr const std::tuple<Declared...>& members_of(const ClassFields<Declared...>& fields) noexcept {
+  return fields.members;
+}
+
+consteval bool is_dotted_name(std::string_view name) {
+  return !name.empty() && name.front() != '.' && name.back() != '.' &&
+         name.find("..") == std::string_view::npos && name.find(':') == std::string_view::npos &&
+         name.find('\0') == std::string_view::npos;
+}
 
 [[noreturn]] INTERPOOL_API void fail_field(const Decoder& in, std::string_view name);
 
@@ -51,6 +73,20 @@ consteval std::tuple<detail::Field<Owners, Members>...> fields(detail::Field<Own
   return {members...};
 }
 
+/// The same of a struct that is an instance of a class in Python; see kFields. The class is "module:Class",
+/// and another form of it does not compile.
+template <class... Owners, class... Members>
+  requires(sizeof...(Members) > 0)
+consteval detail::ClassFields<detail::Field<Owners, Members>...> fields(
+    std::string_view type, detail::Field<Owners, Members>... members) {
+  const std::size_t colon = type.find(':');
+  if (colon == std::string_view::npos || !detail::is_dotted_name(type.substr(0, colon)) ||
+      !detail::is_dotted_name(type.substr(colon + 1))) {
+    throw "a class is named as module:Class";
+  }
+  return {type, fields(members...)};
+}
+
 /// How a struct converts, in one declaration: after the struct, before its first conversion, outside of any
 /// namespace.
 ///
@@ -64,7 +100,13 @@ consteval std::tuple<detail::Field<Owners, Members>...> fields(detail::Field<Own
 ///         interpool::field("id", &User::id), interpool::field("name", &User::name),
 ///         interpool::field("mail", &User::mail));
 ///
-/// To Python it is a dict. From Python it is a dict or any other object with these attributes: a dataclass,
+/// To Python it is a dict; or an instance of a class that the declaration names first, as in
+/// `interpool::fields("app.users:User", interpool::field(…), …)`, made by calling it with the fields as
+/// keyword arguments: a dataclass, a namedtuple, whatever takes these. The class is looked up once per
+/// interpreter, as functions are. What it raises is the call's PythonError, with a note that says for which
+/// value. In a Value such a struct is a dict, too.
+///
+/// From Python it is a dict or any other object with these attributes: a dataclass,
 /// say, or a namedtuple. Entries and attributes of other names do not matter, and only a std::optional may be
 /// absent. Coming from Python takes a default constructor. Members convert by their own types, so structs
 /// nest.
@@ -75,7 +117,7 @@ inline constexpr detail::NoFields kFields{};
 template <class T>
 concept HasFields = !std::is_same_v<std::remove_cvref_t<decltype(kFields<T>)>, detail::NoFields>;
 
-/// A dict to Python; a dict or an object from it, by the struct's kFields.
+/// A dict or an instance of a class to Python; a dict or an object from it, by the struct's kFields.
 template <HasFields T>
 struct Converter<T> {
   static constexpr Fit takes(Kind kind) {
@@ -83,15 +125,22 @@ struct Converter<T> {
                                                       : detail::fit_of(kind, Kind::kDict, {kind});
   }
   static void encode(Encoder& out, const T& value) {
-    out.begin_dict(std::tuple_size_v<std::remove_cvref_t<decltype(kFields<T>)>>);
-    std::apply([&](const auto&... one) { (encode_one(out, value, one), ...); }, kFields<T>);
+    const auto& members = detail::members_of(kFields<T>);
+    constexpr std::size_t kSize = std::tuple_size_v<std::remove_cvref_t<decltype(members)>>;
+    if constexpr (requires { kFields<T>.type; }) {
+      out.begin_object(kFields<T>.type, kSize);
+    } else {
+      out.begin_dict(kSize);
+    }
+    std::apply([&](const auto&... one) { (encode_one(out, value, one), ...); }, members);
     out.end();
   }
   static T decode(Decoder& in)
     requires std::default_initializable<T>
   {
     T value{};
-    std::apply([&](const auto&... one) { (decode_one(in, value, one), ...); }, kFields<T>);
+    std::apply([&](const auto&... one) { (decode_one(in, value, one), ...); },
+               detail::members_of(kFields<T>));
     return value;
   }
 

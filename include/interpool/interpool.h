@@ -7,6 +7,7 @@
 #include <interpool/call_options.h>
 #include <interpool/callback.h>
 #include <interpool/chrono.h>
+#include <interpool/context_vars.h>
 #include <interpool/convert.h>
 #include <interpool/error.h>
 #include <interpool/executor.h>

@@ -1,16 +1,28 @@
 // Worker: what a C++ callable sees of the interpreter it runs in.
 #pragma once
 
+#include <interpool/context_vars.h>
 #include <interpool/convert.h>
 #include <interpool/detail/api.h>
 #include <interpool/detail/call.h>
+#include <interpool/detail/function_ref.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace interpool {
+
+class Worker;
+
+namespace detail {
+
+INTERPOOL_API void in_context(Worker& worker, const ContextVars& variables, FunctionRef<void()> work);
+
+}  // namespace detail
 
 /// Which kind of worker runs a task.
 enum class Lane : std::uint8_t {
@@ -60,6 +72,21 @@ class INTERPOOL_API Worker {
   }
   /// Imports a module, as `import name` would.
   void import_module(std::string_view name) { detail::import_module(*this, name); }
+  /// Calls `work` with these ContextVars set, and returns what it returns. Python code that it runs has a
+  /// copy of the context around the call: what it sets there is gone afterwards. Throws as
+  /// CallOptions::context says where one cannot be set, and UsageError if a name has another form.
+  template <class F>
+  std::invoke_result_t<F&> in_context(const ContextVars& variables, F&& work) {
+    using R = std::invoke_result_t<F&>;
+    static_assert(!std::is_reference_v<R>, "interpool: in_context() returns a value, not a reference");
+    if constexpr (std::is_void_v<R>) {
+      detail::in_context(*this, variables, [&] { work(); });
+    } else {
+      std::optional<R> result;
+      detail::in_context(*this, variables, [&] { result.emplace(work()); });
+      return std::move(*result);
+    }
+  }
 
  private:
   friend struct detail::WorkerAccess;

@@ -16,6 +16,8 @@ namespace interpool {
 Encoder::~Encoder() = default;
 Decoder::~Decoder() = default;
 
+void Encoder::begin_object(std::string_view /*type*/, std::size_t size) { begin_dict(size); }
+
 void Encoder::fail(std::string reason) const { throw ConversionError(path(), std::move(reason)); }
 void Decoder::fail(std::string reason) const { throw ConversionError(path(), std::move(reason)); }
 

@@ -67,7 +67,7 @@ Failure invoke(detail::InterpreterHandle& interpreter, TaskName task_name, GateO
   // Only an error needs the names.
   const auto context = [&] { return ErrorContext{.task = task_name(), .interpreter = interpreter.id()}; };
   try {
-    PythonEncoder arguments(interpreter, gate, encode.count);
+    PythonEncoder arguments(interpreter, task_name, gate, encode.count);
     try {
       encode.encode(arguments, args);
       arguments.finish();

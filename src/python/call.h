@@ -5,15 +5,13 @@
 #include "interpool/detail/function_ref.h"
 #include "interpool/object.h"
 #include "python/callback.h"
+#include "python/error_capture.h"
 #include "python/interpreter.h"
 
 #include <string>
 #include <string_view>
 
 namespace interpool::python {
-
-/// Asked for the name of the task only when there is an error to tell.
-using TaskName = detail::FunctionRef<std::string()>;
 
 // Null is success, and the result has been decoded into `storage`. `gate` is for callbacks among the
 // arguments.

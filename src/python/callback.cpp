@@ -86,9 +86,7 @@ class Call final : public detail::CallbackCall {
     const GilRelease no_gil;
     body();
   }
-  Encoder& result() override {
-    return encoder_.emplace(*state_.interpreter, gate_, 1, PythonEncoder::Role::kResult);
-  }
+  Encoder& result() override { return encoder_.emplace(*state_.interpreter, task_name_, gate_, 1, "result"); }
 
   /// Whether the callable has been reached: what is wrong before that is wrong with the arguments.
   [[nodiscard]] bool started() const noexcept { return started_; }
@@ -104,8 +102,13 @@ class Call final : public detail::CallbackCall {
     std::shared_ptr<CallbackGate> operator()() const { return state.gate; }
   };
 
+  struct NoName {
+    std::string operator()() const { return {}; }  // Python code knows in which call it is
+  };
+
   CallbackState& state_;
   GateOfState gate_{state_};
+  NoName task_name_;
   PyObject* const* arguments_;
   bool started_ = false;
   std::optional<ArgumentStep> step_;

@@ -3,7 +3,6 @@
 #include "base/path.h"
 #include "interpool/error.h"
 #include "python/buffer_object.h"
-#include "python/error_capture.h"
 #include "python/times.h"
 
 #include <fmt/format.h>
@@ -13,6 +12,7 @@ namespace interpool::python {
 void PythonEncoder::drop_frames() noexcept {
   for (const Frame& frame : frames_) {
     Py_XDECREF(frame.key);
+    Py_XDECREF(frame.type);
     Py_DECREF(frame.container);
   }
 }
@@ -72,6 +72,16 @@ void PythonEncoder::begin_tuple(std::size_t size) {
 void PythonEncoder::begin_dict(std::size_t size) { begin(Container::kDict, 2 * size, PyDict_New()); }
 void PythonEncoder::begin_set(std::size_t size) { begin(Container::kSet, size, PySet_New(nullptr)); }
 
+void PythonEncoder::begin_object(std::string_view type, std::size_t size) {
+  PyObject* found = interpreter_.function(interpreter_.table().entry(type));
+  if (found == nullptr) raise_for(type);
+  // Held: what is looked up anew meanwhile is dropped.
+  Object held = Object::share(found);
+  begin(Container::kObject, 2 * size, PyDict_New());
+  frames_.back().type = held.release();
+  frames_.back().name = type;
+}
+
 void PythonEncoder::put_callable(detail::NativeCallable& callable) {
   put(make_callback(interpreter_, gate_(), callable));
 }
@@ -82,7 +92,17 @@ void PythonEncoder::begin(Container kind, std::size_t size, PyObject* container)
   if (frames_.size() >= kMaxDepth) {
     fail(fmt::format("nested deeper than {} containers, or contains itself", kMaxDepth));
   }
-  frames_.push_back({.kind = kind, .size = size, .container = owned.get(), .key = nullptr});
+  // Not the empty tuple, which is one for all and never the collector's.
+  const bool hidden =
+      (kind == Container::kList || kind == Container::kTuple) && PyObject_GC_IsTracked(container) != 0;
+  frames_.push_back({.kind = kind,
+                     .size = size,
+                     .container = container,
+                     .key = nullptr,
+                     .type = nullptr,
+                     .hidden = hidden,
+                     .name = {}});
+  if (hidden) PyObject_GC_UnTrack(container);
   (void)owned.release();
 }
 
@@ -92,9 +112,29 @@ void PythonEncoder::end() {
     fail(fmt::format("its Converter announced {} values and wrote {}", frames_.back().size,
                      frames_.back().next));
   }
-  PyObject* container = frames_.back().container;
+  const Frame frame = frames_.back();
   frames_.pop_back();
-  put(container);
+  if (frame.hidden) PyObject_GC_Track(frame.container);
+  put(frame.kind == Container::kObject ? make_object(frame) : frame.container);
+}
+
+PyObject* PythonEncoder::make_object(const Frame& frame) {
+  const Object type = Object::take(frame.type);
+  const Object fields = Object::take(frame.container);
+  PyObject* object = PyObject_VectorcallDict(type.get(), nullptr, 0, fields.get());
+  if (object == nullptr) raise_for(frame.name);
+  return object;
+}
+
+void PythonEncoder::raise_for(std::string_view type) {
+  // Taken out: what a path shows of a key may run Python code, too.
+  Object exception = Object::take(PyErr_GetRaisedException());
+  if (exception) {
+    add_note(exception.get(), fmt::format("{}: an instance of '{}' was to be made here", path(), type));
+    PyErr_SetRaisedException(exception.release());
+  }
+  const Failure failure = take_error({.task = task_name_(), .interpreter = interpreter_.id()});
+  failure->raise();
 }
 
 void PythonEncoder::put_slowly(PyObject* object) {
@@ -115,6 +155,7 @@ void PythonEncoder::put_slowly(PyObject* object) {
       if (PySet_Add(frame.container, owned.get()) != 0) fail_raised();
       break;
     case Container::kDict:
+    case Container::kObject:
       if (frame.key == nullptr) {
         frame.key = owned.release();
       } else {
@@ -126,9 +167,9 @@ void PythonEncoder::put_slowly(PyObject* object) {
 }
 
 std::string PythonEncoder::path() const {
-  std::string text = role_ == Role::kResult ? "result" : fmt::format("args[{}]", next_);
+  std::string text = root_.empty() ? fmt::format("args[{}]", next_) : std::string(root_);
   for (const Frame& frame : frames_) {
-    if (frame.kind != Container::kDict) {
+    if (frame.kind != Container::kDict && frame.kind != Container::kObject) {
       append_subscript(text, std::to_string(frame.next));
     } else if (frame.key != nullptr && PyUnicode_Check(frame.key)) {
       append_key(text, text_of(frame.key));
@@ -140,7 +181,10 @@ std::string PythonEncoder::path() const {
 }
 
 void PythonEncoder::fail_raised() {
-  const Failure failure = take_error({});
+  // One that is no Exception, as KeyboardInterrupt, is no matter of conversion and stays what it is.
+  const bool no_exception = PyErr_ExceptionMatches(PyExc_Exception) == 0;
+  const Failure failure = take_error({.task = task_name_(), .interpreter = interpreter_.id()});
+  if (no_exception) failure->raise();
   fail(failure->message());
 }
 

@@ -214,6 +214,14 @@ std::string type_name(PyObject* object) {
   return name.empty() ? Py_TYPE(object)->tp_name : name;
 }
 
+void add_note(PyObject* exception, std::string_view note) {
+  const char* data = note.data();  // NOLINT(bugprone-suspicious-stringview-data-usage): the size goes along
+  const Object text =
+      Object::take(PyUnicode_DecodeUTF8(data, static_cast<Py_ssize_t>(note.size()), "surrogatepass"));
+  const Object name = text ? Object::take(PyUnicode_InternFromString("add_note")) : Object();
+  if (!name || !Object::take(PyObject_CallMethodOneArg(exception, name.get(), text.get()))) PyErr_Clear();
+}
+
 Failure take_error(const ErrorContext& context) noexcept {
   const Object exception = Object::take(PyErr_GetRaisedException());
   try {

@@ -8,6 +8,7 @@
 #include "runtime/executor_core.h"
 #include "runtime/fork_guard.h"
 #include "runtime/runtime_core.h"
+#include "runtime/task_context.h"
 
 #include <fmt/format.h>
 
@@ -31,6 +32,7 @@ void check_call_options(const CallOptions& options) {
   if (options.timeout && options.deadline) {
     throw UsageError("with(): both a timeout and a deadline are given; give one of them");
   }
+  check_context(options.context);
 }
 
 Address address_of_one(ExecutorCore& core, Address address) {

@@ -271,11 +271,12 @@ Failure ExecutorCore::accept(Address address, const CallOptions& options, TaskRe
 Failure ExecutorCore::enqueue(Address address, const CallOptions& options, TaskRef<TaskBase>& task,
                               bool may_wait) {
   Clock::time_point deadline = Clock::time_point::max();
-  if (!options.name.empty() || options.deadline || options.timeout) {
+  if (!options.name.empty() || options.deadline || options.timeout || !options.context.empty()) {
     deadline = deadline_of(options);
     auto details = std::make_unique<TaskDetails>();
     details->name = options.name;
     details->deadline = deadline;
+    details->context = options.context;
     task->set_details(std::move(details));
   }
   task->spin_nanoseconds_ = static_cast<std::uint32_t>(std::chrono::nanoseconds(options_.spin).count());
@@ -394,7 +395,7 @@ void ExecutorCore::settle_run(TaskBase& task, Failure&& failure) noexcept {
 void ExecutorCore::settle_as_third_party(TaskBase& task, Outcome outcome, Failure failure) noexcept {
   forget_deadline(task);
   const bool was_queued = task.queue_ != nullptr && task.queue_->remove(task);
-  task.drop_work();
+  task.drop();
   settled_elsewhere_[static_cast<std::size_t>(outcome)].fetch_add(1, std::memory_order_relaxed);  // a number
   task.settle_failure(std::move(failure));
   if (was_queued) task.release();  // the queue's reference; a caller has its own

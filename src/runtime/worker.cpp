@@ -2,9 +2,11 @@
 
 #include "interpool/callback.h"
 #include "python/call.h"
+#include "python/context.h"
 #include "python/interpreter.h"
 #include "runtime/attached_worker.h"
 #include "runtime/executor_core.h"
+#include "runtime/task_context.h"
 #include "runtime/worker_access.h"
 #include "runtime/worker_thread.h"
 
@@ -108,6 +110,13 @@ void eval(Worker& worker, std::string_view expression, DecodeThunk decode, void*
 
 void exec(Worker& worker, std::string_view code) {
   raise_if(python::exec(interpreter_of(worker), code, [] { return task_name(); }));
+}
+
+void in_context(Worker& worker, const ContextVars& variables, FunctionRef<void()> work) {
+  check_context(variables);
+  python::ContextScope scope;
+  raise_if(scope.enter(interpreter_of(worker), variables, [] { return task_name(); }));
+  work();
 }
 
 void import_module(Worker& worker, std::string_view name) {

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "runtime/executor_core.h"
 #include "runtime/inside.h"
+#include "runtime/task_context.h"
 
 #include <fmt/format.h>
 
@@ -203,8 +204,8 @@ void WorkerThread::execute(TaskBase& task, Worker& view) noexcept {
   if (ExecutorCore::expire_if_late(task) || !task.claim()) return;
   ExecutorCore::forget_deadline(task);
   task_ = &task;
-  Failure failure = task.run(&view);
-  task.drop_work();
+  Failure failure = run_task(task, view);
+  task.drop();
   Inside::finish_lines();
   task_ = nullptr;
   settle(task, std::move(failure));
@@ -272,7 +273,7 @@ void WorkerThread::fail_next(const Failure& failure) noexcept {
 void WorkerThread::fail(TaskBase& task, const Failure& failure) noexcept {
   if (!task.claim()) return;
   ExecutorCore::forget_deadline(task);
-  task.drop_work();
+  task.drop();
   settle(task,
          std::make_shared<const WorkerError>(
              failure->message(), ErrorContext{.task = task.name(), .interpreter = failure->interpreter()}));

@@ -280,7 +280,10 @@ class Checker:
             if not same:
                 self.report(document, start, "this program is not the source of an example that is built")
             for path in same:
-                self.check_output(document, start, os.path.basename(os.path.dirname(path)))
+                # As test_examples.py knows it: of a folder with several programs, each by its own name.
+                folder, source = os.path.basename(os.path.dirname(path)), os.path.basename(path)
+                self.check_output(document, start,
+                                  folder if source == "main.cpp" else f"{folder}_{os.path.splitext(source)[0]}")
         if ("README.md", QUICKSTART) not in shown:
             self.problems.append(("README.md", 0, f"does not show {QUICKSTART}"))
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Runs the examples and checks exit status and output: test_examples.py QUICKSTART CUSTOM_HOST INSIDE_PYTHON
-PLUGIN_HOST UDF
+PLUGIN_HOST UDF COOKBOOK...
 
 Each argument is the path of that example's executable. Each one ends by itself, with 0, having written exactly
 what is expected to stdout and nothing to stderr (where the library's warnings would be).
@@ -11,6 +11,62 @@ import subprocess
 import sys
 
 EXPECTED = {
+    "cookbook_request_handler": """\
+upper: 200
+fails: 500
+no text: 400
+late: 503
+client has gone: 499
+""",
+    "cookbook_request_context": """\
+[17] GET /
+[18] GET /
+[no request] GET /health
+[19] GET /part
+""",
+    "cookbook_coroutine_service": """\
+one 'two three' -> 2
+a b c d -> 4
+no 'end -> ValueError: No closing quotation
+""",
+    "cookbook_batch_scoring": """\
+5
+25
+25
+total 29500
+""",
+    "cookbook_shared_buffer": """\
+0.25 0.75
+loudest 0.75
+""",
+    "cookbook_model_per_worker": """\
+1
+2
+3
+4
+each model was called 2 times
+""",
+    "cookbook_dataclasses": """\
+order 7: paper
+""",
+    "cookbook_callbacks": """\
+50 %
+100 %
+6.00
+no such price
+""",
+    "cookbook_configuration": """\
+before: unset
+main: debug
+pinned: debug
+worker 0: debug
+worker 1: debug
+""",
+    "cookbook_plugins": """\
+broken: ModuleNotFoundError: No module named 'nothing_of_this_name'
+shout: HELLO
+shout: HELLO!!!
+""",
     "quickstart": """\
 sqrt(2) = 1.414214
 json = {"answer": 42}

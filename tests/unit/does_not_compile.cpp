@@ -17,6 +17,15 @@ struct interpool::Converter<Wide> {
   static void encode(Encoder& out, const Wide& value) { out.put_int(value.number); }
 };
 
+#if CASE == 18
+struct Classed {
+  int number = 0;
+};
+template <>
+inline constexpr auto interpool::kFields<Classed> =
+    interpool::fields("module.Class", interpool::field("number", &Classed::number));
+#endif
+
 void use(interpool::SubinterpreterExecutor& pool) {
 #if CASE == 0  // what is right, so that the others fail for their own reason only
   (void)pool.call<std::string>("builtins:str", "literal", std::string_view("copied"));
@@ -58,5 +67,7 @@ void use(interpool::SubinterpreterExecutor& pool) {
   (void)interpool::Callback([](Unknown) {});
 #elif CASE == 17
   (void)interpool::Callback([] { return Unknown{}; });
+#elif CASE == 18
+  (void)pool.call<int>("builtins:len", Classed{});
 #endif
 }

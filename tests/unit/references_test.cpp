@@ -34,8 +34,17 @@ struct Fraction {
   int denominator = 1;
 };
 
+/// A Fraction of Python's.
+struct Ratio : Fraction {
+  bool operator<(const Ratio& other) const { return numerator < other.numerator; }
+};
+
 }  // namespace
 
+template <>
+inline constexpr auto interpool::kFields<Ratio> =
+    interpool::fields("fractions:Fraction", interpool::field("numerator", &Ratio::numerator),
+                      interpool::field("denominator", &Ratio::denominator));
 template <>
 inline constexpr auto interpool::kFields<Fraction> =
     interpool::fields(interpool::field("numerator", &Fraction::numerator),
@@ -164,6 +173,13 @@ std::vector<TaskKind> kinds() {
          expect_code(worker.call<Fraction>("builtins:str", 1), ErrorCode::kConversion);
          expect_code(worker.call<Fraction>("builtins:dict"), ErrorCode::kConversion);
          expect_code(worker.call<Fraction>("builtins:object"), ErrorCode::kConversion);
+       }},
+      {"Class",
+       [](const Submitter& worker) {
+         const std::vector<Ratio> ratios = {{1, 2}, {3, 4}};
+         EXPECT_EQ(worker.call<std::vector<Ratio>>("builtins:list", ratios).get()[1].denominator, 4);
+         const std::vector<std::set<Ratio>> nested = {{{1, 2}}, {{1, 0}}};
+         expect_code(worker.call<int>("builtins:len", nested), ErrorCode::kPython);
        }},
       {"Time",
        [](const Submitter& worker) {
@@ -305,6 +321,29 @@ std::vector<TaskKind> kinds() {
        [](const Submitter& worker) {
          EXPECT_EQ(worker.call<std::string>("interpool:worker_id").get(), "pinned-0");
          EXPECT_EQ(worker.with({.name = "a task"}).call<std::string>("interpool:task_name").get(), "a task");
+       }},
+      {"Context",
+       [](const Submitter& worker) {
+         const auto with = [&](const char* name, Value value) {
+           return worker.with({.context = {{"interpool_context:user", 42}, {name, std::move(value)}}});
+         };
+         const char* request = "interpool_context:request";
+         EXPECT_EQ(with(request, "17").call<std::string>("interpool_context:change", "mine").get(), "mine");
+         with(request, "17").call<void>("interpool_context:keep_until_the_end").get();
+         worker.call<void>("interpool_context:forget_deaths").get();
+         expect_code(with(request, "17").call<void>("interpool_context:fail"), ErrorCode::kPython);
+         expect_code(with(request, "17").call<void>("interpool_context:leave"), ErrorCode::kPython);
+         expect_code(with(request, "\xff").call<void>("interpool_context:seen"), ErrorCode::kConversion);
+         expect_code(with("interpool_context:plain", 1).call<void>("interpool_context:seen"),
+                     ErrorCode::kUsage);
+         expect_code(with("interpool_context:missing", 1).call<void>("interpool_context:seen"),
+                     ErrorCode::kPython);
+         auto nested = worker.submit([](Worker& python) {
+           return python.in_context({{"interpool_context:request", "17"}}, [&] {
+             return python.call<std::string>("interpool_context:change", "mine");
+           });
+         });
+         EXPECT_EQ(nested.get(), "mine");
        }},
       {"Error",
        [](const Submitter& worker) {

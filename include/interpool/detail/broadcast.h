@@ -87,7 +87,7 @@ class BroadcastPart final : public TaskState<BroadcastAnswer<R>> {
 
   Failure run(Worker* worker) noexcept override {
     using Ask = BroadcastAsk<R>;
-    using Value = typename Ask::Value;
+    using Answer = typename Ask::Value;
     try {
       BroadcastOutcome outcome = take_outcome(*broadcast_, *worker);
       if (outcome.failure && !Ask::kEachForItself) return outcome.failure;
@@ -99,11 +99,11 @@ class BroadcastPart final : public TaskState<BroadcastAnswer<R>> {
       } else if (outcome.failure) {
         if constexpr (Ask::kEachForItself)
           new (storage) BroadcastAnswer<R>{lane, interpreter, R(std::move(outcome.failure))};
-      } else if constexpr (std::is_void_v<Value>) {
+      } else if constexpr (std::is_void_v<Answer>) {
         new (storage) BroadcastAnswer<R>{lane, interpreter, R()};
       } else {
         new (storage)
-            BroadcastAnswer<R>{lane, interpreter, R(std::move(*static_cast<Value*>(outcome.value.get())))};
+            BroadcastAnswer<R>{lane, interpreter, R(std::move(*static_cast<Answer*>(outcome.value.get())))};
       }
       return nullptr;
     } catch (...) {

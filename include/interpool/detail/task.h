@@ -13,6 +13,7 @@
 // keeps it alive until its thread comes back.
 #pragma once
 
+#include <interpool/context_vars.h>
 #include <interpool/detail/api.h>
 #include <interpool/detail/clock.h>
 #include <interpool/error.h>
@@ -38,13 +39,14 @@ class ExecutorCore;
 class TaskQueue;
 class WaitCheck;
 
-/// What a task has only when it was given a name or a deadline.
+/// What a task has only when it was given options.
 struct TaskDetails {
   static constexpr std::size_t kNoSlot = std::numeric_limits<std::size_t>::max();
 
   std::string name;
   Clock::time_point deadline = Clock::time_point::max();
   std::size_t timer_slot = kNoSlot;  // the timekeeper's; guarded by its mutex
+  ContextVars context;               // belongs to whoever has the work
 };
 
 /// What is to happen when a task settles. Called once, on the thread that settled it.
@@ -119,9 +121,14 @@ class INTERPOOL_API TaskBase {
   /// Destroys the callable and the arguments of a task; done by whoever claimed it, or took it from
   /// `queued` to `settling`.
   virtual void drop_work() noexcept = 0;
+  /// The same, and the values of its context.
+  void drop() noexcept {
+    drop_work();
+    if (details_) details_->context = {};
+  }
   /// Destroys the work of a task that was never queued, unless somebody has cancelled it.
   void drop_unqueued() noexcept {
-    if (begin_settling(kQueued)) drop_work();
+    if (begin_settling(kQueued)) drop();
   }
   /// Publishes what run() produced. False when a third party settled the task meanwhile; then a value has
   /// to be dropped.
