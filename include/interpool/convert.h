@@ -226,9 +226,9 @@ class INTERPOOL_API Decoder {
 ///     };
 ///
 /// Both functions run on a worker, under its GIL, and what they throw becomes the task's error; or in the
-/// call that converts to a Value, or to JSON and back. In a
-/// std::variant, a type whose Converter has a `static constexpr Fit takes(Kind kind)` is tried for these
-/// kinds only, and before others for those that are likely; one without is tried for any.
+/// call that converts to a Value, or to JSON and back. In a std::variant, a type whose Converter has a
+/// `static constexpr Fit takes(Kind kind)` is tried for these kinds only, and before others for those that are
+/// likely; one without is tried for any.
 template <class T>
 struct Converter;
 
@@ -528,7 +528,9 @@ struct Converter<std::string> {
 /// bytes, not a list of ints.
 template <>
 struct Converter<Bytes> {
-  static constexpr Fit takes(Kind kind) { return detail::fit_of(kind, Kind::kBytes, {Kind::kOther}); }
+  static constexpr Fit takes(Kind kind) {
+    return detail::fit_of(kind, Kind::kBytes, {Kind::kBuffer, Kind::kOther});
+  }
   static void encode(Encoder& out, const Bytes& value) { out.put_bytes(value); }
   static Bytes decode(Decoder& in) { return in.get_bytes(); }
 };

@@ -38,7 +38,10 @@ class ValueDecoder : public Decoder {
   std::size_t size() override;
   void items(detail::FunctionRef<void(Decoder&)> visit) override;
   void entries(detail::FunctionRef<void(Decoder&, Decoder&)> visit) override;
-  void members(detail::FunctionRef<void(Decoder&)> visit) override { items(visit); }
+  void members(detail::FunctionRef<void(Decoder&)> visit) override {
+    require(Kind::kList);  // which a set is here
+    items(visit);
+  }
   bool field(std::string_view name, detail::FunctionRef<void(Decoder&)> visit) override;
   std::string get_path() override;
   [[nodiscard]] std::string path() const override { return at_ == nullptr ? std::string() : at_->text(); }
