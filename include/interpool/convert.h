@@ -227,8 +227,8 @@ class INTERPOOL_API Decoder {
 ///
 /// Both functions run on a worker, under its GIL, and what they throw becomes the task's error; or in the
 /// call that converts to a Value, or to JSON and back. In a std::variant, a type whose Converter has a
-/// `static constexpr Fit takes(Kind kind)` is tried for these kinds only, and before others for those that are
-/// likely; one without is tried for any.
+/// `static constexpr Fit takes(Kind kind)` is tried for these kinds only, and before others for those that
+/// are likely; one without is tried for any.
 template <class T>
 struct Converter;
 
