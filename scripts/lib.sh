@@ -101,7 +101,8 @@ need_packages() {
 # user who must install by hand gets one complete list.
 need_all_packages() {
   need_packages c++:g++ cmake:cmake ninja:ninja-build ccache:ccache pkg-config:pkg-config git:git \
-    libfmt-dev libspdlog-dev libgtest-dev libsqlite3-dev libsqlitecpp-dev libcli11-dev nlohmann-json3-dev "$@"
+    libfmt-dev libspdlog-dev libgtest-dev libsqlite3-dev libsqlitecpp-dev libcli11-dev nlohmann-json3-dev \
+    librapidcheck-dev "$@"
 }
 
 # find_python: asks CMake's own module, so that there is one opinion on which Python to take. Prints key=value lines.

@@ -1,7 +1,7 @@
 // Conversion between C++ and Python values: one archive, one customisation point.
 //
 // `Converter<T>` says how a T is written to an Encoder and read from a Decoder. The archives have
-// backends inside the library (Python objects, Value), so a Converter never sees Python and this
+// backends inside the library (Python objects, Value, JSON), so a Converter never sees Python and this
 // header needs no Python.h.
 #pragma once
 
@@ -211,6 +211,9 @@ class INTERPOOL_API Decoder {
   [[noreturn]] void fail(std::string reason) const;
   /// For std::variant.
   virtual detail::Attempts& attempts() noexcept = 0;
+  /// For std::variant: whether a str may stand for what has no kind of its own, as it does in JSON for bytes
+  /// and times.
+  [[nodiscard]] virtual bool str_may_be_other() const { return false; }
 
  protected:
   ~Decoder();
@@ -227,9 +230,10 @@ class INTERPOOL_API Decoder {
 ///       }
 ///     };
 ///
-/// Both functions run on a worker, under its GIL; what they throw becomes the task's error. In a
-/// std::variant, a type whose Converter has a `static constexpr Fit takes(Kind kind)` is tried for these
-/// kinds only, and before others for those that are likely; one without is tried for any.
+/// Both functions run on a worker, under its GIL, and what they throw becomes the task's error; or in the
+/// call that converts to a Value, or to JSON and back. In a std::variant, a type whose Converter has a
+/// `static constexpr Fit takes(Kind kind)` is tried for these kinds only, and before others for those that
+/// are likely; one without is tried for any.
 template <class T>
 struct Converter;
 
@@ -333,6 +337,14 @@ constexpr Fit fit_of(Kind kind, Kind likely, std::initializer_list<Kind> possibl
   return std::ranges::find(possible, kind) != possible.end() ? Fit::kPossible : Fit::kNever;
 }
 constexpr Fit fit_of_int(Kind kind) { return fit_of(kind, Kind::kInt, {Kind::kBool, Kind::kOther}); }
+
+/// The same for what `in` stands for.
+template <class T>
+Fit fit(const Decoder& in, Kind kind) {
+  const Fit of_kind = fit<T>(kind);
+  if (of_kind != Fit::kNever || kind != Kind::kStr || !in.str_may_be_other()) return of_kind;
+  return std::max(fit<T>(Kind::kBytes), fit<T>(Kind::kOther)) == Fit::kNever ? Fit::kNever : Fit::kPossible;
+}
 
 /// Reads `in` as one of the alternatives that fit: the likely ones first, each in its order. Throws what the
 /// only one that fits throws, or what each of them said.
@@ -521,7 +533,9 @@ struct Converter<std::string> {
 /// bytes, not a list of ints.
 template <>
 struct Converter<Bytes> {
-  static constexpr Fit takes(Kind kind) { return detail::fit_of(kind, Kind::kBytes, {Kind::kOther}); }
+  static constexpr Fit takes(Kind kind) {
+    return detail::fit_of(kind, Kind::kBytes, {Kind::kBuffer, Kind::kOther});
+  }
   static void encode(Encoder& out, const Bytes& value) { out.put_bytes(value); }
   static Bytes decode(Decoder& in) { return in.get_bytes(); }
 };
@@ -827,7 +841,7 @@ struct Converter<std::variant<Ts...>> {
   }
   static std::variant<Ts...> decode(Decoder& in) {
     const Kind kind = in.kind();
-    const Fit fits[] = {detail::fit<Ts>(kind)...};
+    const Fit fits[] = {detail::fit<Ts>(in, kind)...};
     std::optional<std::variant<Ts...>> value;
     detail::decode_alternative(
         in, fits, [&](std::size_t index) { decode_at(in, index, value, std::index_sequence_for<Ts...>{}); });

@@ -13,6 +13,7 @@
 #include <interpool/executor.h>
 #include <interpool/fields.h>
 #include <interpool/future.h>
+#include <interpool/json.h>
 #include <interpool/log.h>
 #include <interpool/object.h>
 #include <interpool/output.h>

@@ -1,6 +1,6 @@
 #include "interpool/value.h"
 
-#include "base/path.h"
+#include "base/value_decoder.h"
 #include "interpool/error.h"
 
 #include <fmt/format.h>
@@ -14,24 +14,6 @@
 namespace interpool {
 
 namespace {
-
-std::string named(Kind kind) {
-  switch (kind) {
-    case Kind::kNone: return "None";
-    case Kind::kInt:
-    case Kind::kOther: return fmt::format("an {}", to_string(kind));
-    case Kind::kBytes: return "bytes";
-    default: return fmt::format("a {}", to_string(kind));
-  }
-}
-
-void append_value_key(std::string& text, const Value& key) {
-  if (key.kind() == Kind::kStr) {
-    append_key(text, key.as_str());
-  } else {
-    append_subscript(text, to_string(key));
-  }
-}
 
 /// Builds a Value. The containers under construction are a stack of frames.
 class ValueEncoder final : public Encoder {
@@ -114,148 +96,6 @@ class ValueEncoder final : public Encoder {
 
   std::vector<Frame> frames_;
   std::optional<Value> result_;
-};
-
-class ValueKeyStep final : public PathStep {
- public:
-  ValueKeyStep(const PathStep* parent, const Value& key) noexcept : PathStep(parent), key_(key) {}
-
- private:
-  void append(std::string& text) const override { append_value_key(text, key_); }
-  const Value& key_;
-};
-
-class ValueDecoder final : public Decoder {
- public:
-  ValueDecoder(const Value& value, detail::Attempts& attempts, const PathStep* at = nullptr) noexcept
-      : value_(value), attempts_(attempts), at_(at) {}
-
-  [[nodiscard]] Kind kind() const override { return value_.kind(); }
-  [[nodiscard]] std::string type_name() const override { return to_string(kind()); }
-  bool get_bool() override {
-    require(Kind::kBool);
-    return value_.as_bool();
-  }
-  std::int64_t get_int() override {
-    if (const auto value = small_int()) return *value;
-    fail("an int that does not fit into a signed 64-bit integer");
-  }
-  std::optional<std::int64_t> small_int() override {
-    if (value_.kind() == Kind::kBool) return value_.as_bool() ? 1 : 0;  // as in Python
-    require(Kind::kInt);
-    return value_.small_int();
-  }
-  std::uint64_t get_uint() override {
-    if (const auto value = get_any_int().to<std::uint64_t>()) return *value;
-    fail("an int that does not fit into an unsigned 64-bit integer");
-  }
-  Bytes get_big_int() override {
-    const BigInt number = get_any_int();
-    return {number.bytes().begin(), number.bytes().end()};
-  }
-  double get_float() override {
-    if (value_.kind() == Kind::kFloat) return value_.as_float();
-    if (value_.kind() != Kind::kInt && value_.kind() != Kind::kBool) fail_kind(named(Kind::kFloat));
-    if (const auto number = get_any_int().to_double()) return *number;
-    fail("an int that is not exactly a double");
-  }
-  std::string get_str() override {
-    require(Kind::kStr);
-    return value_.as_str();
-  }
-  Bytes get_bytes() override {
-    if (kind() == Kind::kBuffer) {
-      if (!value_.as_buffer().is_contiguous())
-        fail("a Buffer whose elements do not lie in C order is no bytes");
-      const std::span<const std::byte> bytes = value_.as_buffer().bytes();
-      return {bytes.begin(), bytes.end()};
-    }
-    require(Kind::kBytes);
-    return value_.as_bytes();
-  }
-  Buffer get_buffer() override {
-    if (kind() == Kind::kBytes) return Buffer::copy_of(value_.as_bytes());
-    require(Kind::kBuffer);
-    return value_.as_buffer();
-  }
-  DayTime get_duration() override { fail_kind("a timedelta"); }
-  DayTime get_time() override { fail_kind("a datetime"); }
-  std::int32_t get_date() override { fail_kind("a date"); }
-  std::size_t size() override {
-    if (kind() != Kind::kList && kind() != Kind::kTuple && kind() != Kind::kDict)
-      fail_kind("a list, tuple or dict");
-    return value_.size();
-  }
-  void items(detail::FunctionRef<void(Decoder&)> visit) override {
-    if (kind() != Kind::kList && kind() != Kind::kTuple) fail_kind("a list or tuple");
-    check_depth();
-    std::size_t index = 0;
-    for (const Value& item : value_.as_list()) {
-      const IndexStep step(at_, index++);
-      ValueDecoder decoder(item, attempts_, &step);
-      visit(decoder);
-    }
-  }
-  void entries(detail::FunctionRef<void(Decoder&, Decoder&)> visit) override {
-    require(Kind::kDict);
-    check_depth();
-    for (const auto& [key, mapped] : value_.as_dict()) {
-      const ValueKeyStep step(at_, key);
-      ValueDecoder key_decoder(key, attempts_, &step);
-      ValueDecoder mapped_decoder(mapped, attempts_, &step);
-      visit(key_decoder, mapped_decoder);
-    }
-  }
-  void members(detail::FunctionRef<void(Decoder&)> visit) override { items(visit); }
-  bool field(std::string_view name, detail::FunctionRef<void(Decoder&)> visit) override {
-    require(Kind::kDict);
-    check_depth();
-    for (const auto& [key, mapped] : value_.as_dict()) {
-      if (key.kind() != Kind::kStr || key.as_str() != name) continue;
-      const FieldStep step(at_, name);
-      ValueDecoder decoder(mapped, attempts_, &step);
-      visit(decoder);
-      return true;
-    }
-    return false;
-  }
-  std::string get_path() override {
-    std::optional<std::string> path;
-    if (kind() == Kind::kBytes) {
-      const Bytes& bytes = value_.as_bytes();
-      path.emplace(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    } else {
-      path = detail::path_of_text(get_str());
-    }
-    if (!path) fail("no path has a lone surrogate like the one in this text");
-    if (path->find('\0') != std::string::npos) fail("no path has a NUL in it");
-    return std::move(*path);
-  }
-  [[nodiscard]] std::string path() const override { return at_ == nullptr ? std::string() : at_->text(); }
-  detail::Attempts& attempts() noexcept override { return attempts_; }
-
- private:
-  [[nodiscard]] BigInt get_any_int() const {
-    if (value_.kind() == Kind::kBool) return {value_.as_bool() ? 1 : 0};  // as in Python
-    require(Kind::kInt);
-    return value_.as_big_int();
-  }
-  void check_depth() const {
-    if (at_ != nullptr && at_->depth() >= kMaxDepth) {
-      attempts_.final = true;
-      fail(fmt::format("nested deeper than {} containers", kMaxDepth));
-    }
-  }
-  void require(Kind wanted) const {
-    if (value_.kind() != wanted) fail_kind(named(wanted));
-  }
-  [[noreturn]] void fail_kind(const std::string& wanted) const {
-    fail(fmt::format("{} wanted, {} found", wanted, named(kind())));
-  }
-
-  const Value& value_;
-  detail::Attempts& attempts_;
-  const PathStep* at_;
 };
 
 void append_repr(std::string& text, const Value& value);

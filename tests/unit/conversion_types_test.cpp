@@ -316,6 +316,7 @@ TEST_F(ConversionOfTypes, SetsAreSets) {
   EXPECT_NE(encode_error(std::set<std::vector<int>>{{1}}).reason().find("unhashable"), std::string::npos);
   EXPECT_EQ(Value::from(numbers), (Value(Value::List{1, 2, 3})));
   EXPECT_EQ(Value::from(numbers).to<std::set<int>>(), numbers);
+  EXPECT_THROW((void)Value(Value::Tuple{{1, 2}}).to<std::set<int>>(), ConversionError);
 }
 
 TEST_F(ConversionOfTypes, PathsAreTheFileSystems) {

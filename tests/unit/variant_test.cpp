@@ -131,6 +131,13 @@ TEST_F(ConversionOfVariants, TheKindOfAValueChooses) {
   EXPECT_EQ(chosen<Times>("datetime.date(2000, 1, 1)"), 2U);
 }
 
+TEST_F(ConversionOfVariants, ABufferMayBeBytes) {
+  using Either = std::variant<int, Bytes>;
+  const Bytes bytes{std::byte{1}, std::byte{2}};
+  EXPECT_EQ(get(pool().call<Either>("interpool_probe:identity", Buffer::copy_of(bytes))), Either(bytes));
+  EXPECT_EQ(Value(Buffer::copy_of(bytes)).to<Either>(), Either(bytes));
+}
+
 TEST_F(ConversionOfVariants, StructsAreTriedInTheirOrder) {
   EXPECT_EQ(eval<Shape>("{'radius': 1}"), Shape(Circle{1}));
   EXPECT_EQ(eval<Shape>("{'side': 2}"), Shape(Square{2}));

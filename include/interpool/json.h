@@ -1,0 +1,56 @@
+// JSON text of whatever converts, and back.
+#pragma once
+
+#include <interpool/convert.h>
+#include <interpool/detail/api.h>
+#include <interpool/detail/function_ref.h>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace interpool {
+
+/// How JSON text is laid out.
+struct JsonOptions {
+  /// Blanks by which each level of containers is indented, an entry to a line. 0: all in one line, without
+  /// blanks.
+  std::size_t indent = 0;
+};
+
+namespace detail {
+
+INTERPOOL_API std::string encode_json(FunctionRef<void(Encoder&)> write, const JsonOptions& options);
+INTERPOOL_API void decode_json(std::string_view text, FunctionRef<void(Decoder&)> read);
+
+}  // namespace detail
+
+/// The value as JSON (RFC 8259, in UTF-8), by the same Converter that takes it into Python: a struct with
+/// kFields is an object, a std::optional without a value null. docs/conversion.md has the table. What
+/// from_json() could not read back as the same type is a ConversionError with its path: NaN and infinities,
+/// text that is not UTF-8, keys that are neither text nor numbers, two keys of one text, callables, Buffers
+/// of other elements than bytes.
+///
+/// Uses no Python: any thread, at any time, without a Runtime.
+template <Encodable T>
+[[nodiscard]] std::string to_json(const T& value, const JsonOptions& options = {}) {
+  return detail::encode_json([&](Encoder& out) { Converter<T>::encode(out, value); }, options);
+}
+
+/// The value that a JSON text says, by the same Converter that reads it from Python; of a Value, what the
+/// text has: None, bool, int, float, str, list and dict. Throws ConversionError: with line and column where
+/// the text is no JSON, names a key twice or nests deeper than kMaxDepth; with the path to what does not
+/// convert.
+///
+/// The text may come from anybody: the time and memory that it takes are bounded by its length. Uses no
+/// Python, as above.
+template <Decodable T>
+[[nodiscard]] T from_json(std::string_view text) {
+  std::optional<T> result;
+  detail::decode_json(text, [&](Decoder& in) { result.emplace(Converter<T>::decode(in)); });
+  return std::move(*result);
+}
+
+}  // namespace interpool
