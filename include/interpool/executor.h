@@ -11,9 +11,11 @@
 #include <interpool/detail/task.h>
 #include <interpool/future.h>
 #include <interpool/object.h>
+#include <interpool/observer.h>
 #include <interpool/rest.h>
 #include <interpool/result.h>
 #include <interpool/runtime.h>
+#include <interpool/stats.h>
 #include <interpool/worker.h>
 
 #include <chrono>
@@ -105,6 +107,9 @@ struct ExecutorOptions {
   WorkerHooks hooks = {};
   /// When interpreters are replaced; the main one never is.
   RecycleOptions recycle = {};
+  /// Is told what happens to tasks and interpreters, for tracing; null: nobody. What Observer says of threads
+  /// and locks holds.
+  std::shared_ptr<Observer> observer = nullptr;
   /// How long a thread that has run out of work, or waits for a result, watches for news before it
   /// sleeps. A wake-up costs tens of microseconds, so this is what makes a busy round trip fast.
   /// One worker thread at a time does it. At most a second; 0: sleep at once.
@@ -129,27 +134,6 @@ struct MapOptions {
   /// future then has the error of the first item, in their order, that failed. With Rest::kCancel the
   /// first error in time settles the future at once, and items that have not started never do.
   Rest on_error = Rest::kRun;
-};
-
-/// What became of the tasks an executor accepted, which includes continuations that it was to run.
-struct TaskCounts {
-  /// Queued since the executor was made. What was refused is not counted.
-  std::uint64_t accepted = 0;
-  /// Settled with a value.
-  std::uint64_t completed = 0;
-  /// Settled with an error of Python's, of a callable, of a conversion or of a worker.
-  std::uint64_t failed = 0;
-  /// Settled with CancelledError, never having run.
-  std::uint64_t cancelled = 0;
-  /// Settled with TimeoutError, never having run.
-  std::uint64_t timed_out = 0;
-  /// Settled with AbandonedError while they ran.
-  std::uint64_t abandoned = 0;
-
-  /// How many have settled. Equal to `accepted` once an executor has stopped.
-  [[nodiscard]] std::uint64_t settled() const noexcept {
-    return completed + failed + cancelled + timed_out + abandoned;
-  }
 };
 
 /// How SubinterpreterExecutor::stop ends the work. Both times count from its call.
@@ -479,6 +463,10 @@ class INTERPOOL_API SubinterpreterExecutor final : public Submitter, public Exec
   [[nodiscard]] TaskCounts counts() const noexcept;
   /// Tasks accepted and not settled.
   [[nodiscard]] std::size_t in_flight() const noexcept;
+  /// What each lane and worker has done, and how long that took; see ExecutorStats. Always on, also after
+  /// stop(). Takes a few microseconds, and blocks nobody for longer than taking a task does. Throws
+  /// RuntimeStateError in a forked child.
+  [[nodiscard]] ExecutorStats stats() const;
 
   /// Runs a continuation on any worker, with its GIL released; see Future::then. Never blocks, and
   /// ignores the queue's capacity.

@@ -16,10 +16,12 @@
 #include <interpool/json.h>
 #include <interpool/log.h>
 #include <interpool/object.h>
+#include <interpool/observer.h>
 #include <interpool/output.h>
 #include <interpool/rest.h>
 #include <interpool/result.h>
 #include <interpool/runtime.h>
+#include <interpool/stats.h>
 #include <interpool/value.h>
 #include <interpool/version.h>
 #include <interpool/when.h>

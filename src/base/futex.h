@@ -24,19 +24,28 @@ inline void spin_pause() noexcept {
 #endif
 }
 
-/// Spins until `done()` or `limit` has passed; returns what done() said last.
-template <class Done>
-bool spin_until(Done done, std::chrono::nanoseconds limit) noexcept {
+/// Spins until `done()` or `limit` has passed; returns what done() said last. Tells `at` each time that it
+/// reads from the clock, which is a microsecond apart or so.
+template <class Done, class At>
+bool spin_until(Done done, std::chrono::nanoseconds limit, At at) noexcept {
   if (done()) return true;
   if (limit <= std::chrono::nanoseconds::zero()) return false;
-  const auto end = std::chrono::steady_clock::now() + limit;
+  auto now = std::chrono::steady_clock::now();
+  const auto end = now + limit;
   do {
+    at(now);
     for (int i = 0; i < 32; ++i) {
       spin_pause();
       if (done()) return true;
     }
-  } while (std::chrono::steady_clock::now() < end);
+    now = std::chrono::steady_clock::now();
+  } while (now < end);
+  at(now);
   return false;
+}
+template <class Done>
+bool spin_until(Done done, std::chrono::nanoseconds limit) noexcept {
+  return spin_until(done, limit, [](std::chrono::steady_clock::time_point /*now*/) {});
 }
 
 }  // namespace interpool

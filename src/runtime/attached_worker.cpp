@@ -129,43 +129,82 @@ class AttachedWorker::Call {
     // relaxed, as at the end: only this thread writes it.
     worker.accepted_.store(worker.accepted_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     worker.calling_ = true;
+    if (Observer* const observer = worker.core_->observer()) {
+      TaskEvent event = worker.event();
+      const auto started = std::exchange(event.started, std::nullopt);
+      observer->task_accepted(event);
+      event.started = started;
+      observer->task_started(event);
+    }
+    measured_ = worker.sampler_.due();
   }
   ~Call() {
     Inside::finish_lines();
     worker_.calling_ = false;
+    if (measured_) count_times();
     std::atomic<std::uint64_t>& count = completed_ ? worker_.counts_.completed : worker_.counts_.failed;
     // Counted first, so that who waits for the gate finds it counted; and not at all if it was given up.
     const std::uint64_t before = count.load(std::memory_order_relaxed);
     if (worker_.gate_.busy()) count.store(before + 1, std::memory_order_relaxed);
-    if (!worker_.gate_.leave()) count.store(before, std::memory_order_relaxed);  // given up by now
+    if (!worker_.gate_.leave()) {
+      count.store(before, std::memory_order_relaxed);  // given up by now
+    } else if (Observer* const observer = worker_.core_->observer()) {
+      TaskEvent event = worker_.event();
+      event.settled = Clock::now();
+      event.outcome = completed_ ? Outcome::kCompleted : Outcome::kFailed;
+      observer->task_settled(event);
+    }
   }
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
   void completed() noexcept { completed_ = true; }
+  /// Membership::enter, which is measured if this call is.
+  Failure enter() noexcept {
+    if (!measured_) return worker_.membership_.enter_again() ? nullptr : worker_.membership_.enter();
+    const bool attaches = worker_.membership_.only_attaches();  // and does nothing else before the call
+    Failure failure = worker_.membership_.enter(&wait_);
+    if (attaches) worker_.times_.gil_wait.add(wait_.end - wait_.begin, worker_.sampler_.weight());
+    return failure;
+  }
 
  private:
   static AttachedWorker& admit(AttachedWorker& worker, const std::string& name) {
     worker.name_.store(&name, std::memory_order_release);  // release: the text
+    if (worker.core_->observer() != nullptr) {
+      // Before anybody can give it up.
+      const MutexLock lock(worker.observed_mutex_);
+      worker.number_ = worker.core_->next_number();
+      worker.called_ = Clock::now();
+    }
     if (!worker.gate_.try_enter()) throw ShutdownError("the executor is closed", {.task = name});
     return worker;
+  }
+  void count_times() noexcept {
+    const Clock::time_point now = Clock::now();
+    worker_.times_.running.add(now - wait_.end, worker_.sampler_.weight());
+    worker_.sampler_.measured(now - wait_.begin < kSlowTask);
   }
 
   AttachedWorker& worker_;
   const Frame frame_;
   bool completed_ = false;
+  bool measured_ = false;
+  GilWait wait_;
 };
 
 AttachedWorker::AttachedWorker(std::shared_ptr<ExecutorCore> core, std::size_t index,
                                std::shared_ptr<InterpreterPlace> place)
     : core_(std::move(core)),
       id_(worker_id(Lane::kAttached, index)),
+      index_(index),
       name_(&attaching()),
       membership_({.lane = Lane::kAttached,
                    .index = index,
                    .hooks = &core_->options().hooks,
                    .recycle = core_->recycle(),
-                   .log = &core_->runtime().log()},
+                   .log = &core_->runtime().log(),
+                   .teller = {.observer = core_->observer(), .executor = &core_->options().name}},
                   std::move(place)) {}
 
 AttachedWorker::~AttachedWorker() = default;
@@ -203,6 +242,28 @@ std::optional<std::string_view> AttachedWorker::task_name() const noexcept {
   return &name == &running_callable() ? std::string_view() : std::string_view(name);
 }
 
+void AttachedWorker::count_abandoned() noexcept {
+  counts_.abandoned.fetch_add(1, std::memory_order_relaxed);
+  if (Observer* const observer = core_->observer()) {
+    TaskEvent told = event();
+    told.settled = Clock::now();
+    told.outcome = Outcome::kAbandoned;
+    observer->task_settled(told);
+  }
+}
+
+TaskEvent AttachedWorker::event() const noexcept {
+  const std::string& name = call_name();
+  const MutexLock lock(observed_mutex_);
+  return {.task = number_,
+          .executor = core_->options().name,
+          .name = &name == &running_callable() ? std::string_view() : std::string_view(name),
+          .lane = Lane::kAttached,
+          .worker = id_,
+          .submitted = called_,
+          .started = called_};
+}
+
 void AttachedWorker::require_own_thread() const {
   if (owner_ != std::this_thread::get_id()) {
     throw UsageError(
@@ -228,7 +289,7 @@ void AttachedWorker::call(const FunctionEntry& function, EncodeThunk encode, con
   {
     Call account(*this, function.name);
     const python::GilRelease aside;
-    if (!membership_.enter_again()) failure = membership_.enter();
+    failure = account.enter();
     if (!failure) {
       failure = python_call();
       membership_.rest();
@@ -253,7 +314,7 @@ void AttachedWorker::run(FunctionRef<void(Worker&)> work) {
   require_not_forked();
   Call account(*this, running_callable());
   const python::GilRelease aside;
-  if (!membership_.enter_again()) raise_if(membership_.enter());
+  raise_if(account.enter());
   const Rest at_end(membership_);
   Worker worker = view();
   work(worker);

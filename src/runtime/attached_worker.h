@@ -1,10 +1,13 @@
 // AttachedWorker: a thread of the host that is a worker for itself.
 #pragma once
 
+#include "base/mutex.h"
 #include "interpool/attached_thread.h"
+#include "interpool/observer.h"
 #include "runtime/call_gate.h"
 #include "runtime/interpreter_place.h"
 #include "runtime/membership.h"
+#include "runtime/statistics.h"
 #include "runtime/worker_thread.h"
 
 #include <atomic>
@@ -82,6 +85,12 @@ class AttachedWorker {
   /// relaxed: a number, which the calls that it counts have published.
   [[nodiscard]] std::uint64_t accepted() const noexcept { return accepted_.load(std::memory_order_relaxed); }
   [[nodiscard]] const WorkerCounts& counts() const noexcept { return counts_; }
+  [[nodiscard]] const CallTimes& times() const noexcept { return times_; }
+  [[nodiscard]] bool busy() const noexcept { return gate_.busy(); }
+  [[nodiscard]] std::size_t index() const noexcept { return index_; }
+  [[nodiscard]] const InterpreterPlace& place() const noexcept { return membership_.place(); }
+  /// The executor has given up the call under way: it counts, and the observer is told.
+  void count_abandoned() noexcept INTERPOOL_EXCLUDES(observed_mutex_);
 
  private:
   class Frame;
@@ -89,10 +98,13 @@ class AttachedWorker {
 
   void require_own_thread() const;
   bool end_interpreter(std::chrono::steady_clock::time_point deadline) noexcept;
+  /// Of the call under way.
+  [[nodiscard]] TaskEvent event() const noexcept INTERPOOL_EXCLUDES(observed_mutex_);
 
   // Constant.
   const std::shared_ptr<ExecutorCore> core_;
   const std::string id_;
+  const std::size_t index_;
   const std::thread::id owner_ = std::this_thread::get_id();
 
   // Self-synchronised.
@@ -101,8 +113,14 @@ class AttachedWorker {
   // Written by the thread only, relaxed: leaving the gate publishes them.
   std::atomic<std::uint64_t> accepted_ = 0;
   WorkerCounts counts_;
+  CallTimes times_;
+  // For the observer, of the call under way or of the last one.
+  mutable Mutex observed_mutex_;
+  std::uint64_t number_ INTERPOOL_GUARDED_BY(observed_mutex_) = 0;
+  Clock::time_point called_ INTERPOOL_GUARDED_BY(observed_mutex_);
 
   // The thread's own.
+  Sampler sampler_;
   Membership membership_;
   bool calling_ = false;  // in a call, or at the end
   bool ending_ = false;

@@ -18,18 +18,18 @@ class CallGate {
  public:
   /// The thread that calls. False once closed.
   bool try_enter() noexcept {
-    inside_.store(true, std::memory_order_relaxed);  // it publishes nothing
-    // Either we see that it has been closed, or who closes it sees us inside.
+    call_.store(Call::kEntering, std::memory_order_relaxed);  // it publishes nothing
+    // Either we see that it has been closed, or who closes it sees us.
     fence_.light();
-    if (!closed_.load(std::memory_order_relaxed)) return true;
-    inside_.store(false, std::memory_order_relaxed);
-    announce();
-    return false;
+    const bool admitted = !closed_.load(std::memory_order_relaxed);
+    call_.store(admitted ? Call::kInside : Call::kNone, std::memory_order_relaxed);
+    if (!admitted) announce();
+    return admitted;
   }
   /// The same thread, after each call. False if the call was given up meanwhile, and has been accounted for.
   bool leave() noexcept INTERPOOL_EXCLUDES(mutex_) {
-    inside_.store(false,
-                  std::memory_order_release);  // release: what the call did is seen by who waits for its end
+    call_.store(Call::kNone,
+                std::memory_order_release);  // release: what the call did is seen by who waits for its end
     // As above: if we do not see that it has been closed, who closes it sees us outside, and gives nothing
     // up.
     fence_.light();
@@ -47,13 +47,14 @@ class CallGate {
   [[nodiscard]] bool closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
   /// Whether a call is under way that nobody has given up. acquire: pairs with leave().
   [[nodiscard]] bool busy() const noexcept {
-    return inside_.load(std::memory_order_acquire) && !given_up_.load(std::memory_order_relaxed);
+    return call_.load(std::memory_order_acquire) != Call::kNone && !given_up_.load(std::memory_order_relaxed);
   }
-  /// After close(): gives the call under way up. False if there is none, or somebody has done that.
+  /// After close(): gives the call under way up. False if there is none, if somebody has done that, or if it
+  /// does not know yet whether it is admitted, which it will in a moment.
   bool give_up() noexcept INTERPOOL_EXCLUDES(mutex_) {
     {
       const MutexLock lock(mutex_);
-      if (!busy()) return false;
+      if (!busy() || call_.load(std::memory_order_relaxed) == Call::kEntering) return false;
       given_up_.store(true, std::memory_order_relaxed);
     }
     announce();  // others may wait for it, too
@@ -71,6 +72,8 @@ class CallGate {
   }
 
  private:
+  enum class Call : std::uint8_t { kNone, kEntering, kInside };
+
   bool leave_closed() noexcept INTERPOOL_EXCLUDES(mutex_) {
     bool given_up = false;
     {
@@ -87,7 +90,7 @@ class CallGate {
   }
 
   const AsymmetricFence fence_;
-  std::atomic<bool> inside_ = false;  // written by the thread that calls
+  std::atomic<Call> call_ = Call::kNone;  // written by the thread that calls
   std::atomic<bool> closed_ = false;
   Mutex mutex_;
   std::atomic<bool> given_up_ = false;        // written under mutex_, read by busy() without

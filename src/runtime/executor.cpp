@@ -144,6 +144,10 @@ ExecutorReport SubinterpreterExecutor::stop(ExecutorStopOptions options) {
 }
 
 TaskCounts SubinterpreterExecutor::counts() const noexcept { return core()->counts(); }
+ExecutorStats SubinterpreterExecutor::stats() const {
+  require_not_forked();
+  return core()->stats();
+}
 std::size_t SubinterpreterExecutor::in_flight() const noexcept {
   const TaskCounts counts = core()->counts();
   // A task that is just being abandoned may count twice for a moment.

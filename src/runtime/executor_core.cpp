@@ -145,6 +145,7 @@ ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions
           return std::make_shared<InterpreterGroup>(journals, process, setup);
         }));
   };
+  const InterpreterTeller teller = {.observer = observer(), .executor = &options_.name};
   // Unaddressed tasks are for the pooled workers where there are any.
   const bool pinned_share = options_.pooled.threads == 0;
   for (std::size_t i = 0; i < options_.pinned_workers; ++i) {
@@ -159,6 +160,7 @@ ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions
                                                            .hooks = &options_.hooks,
                                                            .recycle = recycle(),
                                                            .log = &runtime_->log(),
+                                                           .teller = teller,
                                                            .gate = callback_gate_},
                                        new_place()));
   }
@@ -177,6 +179,7 @@ ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions
                                                                           .hooks = &options_.hooks,
                                                                           .recycle = recycle(),
                                                                           .log = &runtime_->log(),
+                                                                          .teller = teller,
                                                                           .gate = callback_gate_},
                                                       places_[first_pooled + place]));
   }
@@ -256,6 +259,29 @@ std::vector<Address> ExecutorCore::begin(const std::shared_ptr<Broadcast>& broad
   return there;
 }
 
+namespace {
+
+/// What task_accepted() is told, however far the task has got.
+TaskEvent before_start(TaskEvent event) noexcept {
+  event.started.reset();
+  return event;
+}
+
+TaskCounts sum_of(const auto& lanes) noexcept {
+  TaskCounts sum;
+  for (const TaskCounts& lane : lanes) {
+    sum.accepted += lane.accepted;
+    sum.completed += lane.completed;
+    sum.failed += lane.failed;
+    sum.cancelled += lane.cancelled;
+    sum.timed_out += lane.timed_out;
+    sum.abandoned += lane.abandoned;
+  }
+  return sum;
+}
+
+}  // namespace
+
 ErrorContext ExecutorCore::context(const TaskBase& task) const { return {.task = task.name()}; }
 
 Failure ExecutorCore::accept(Address address, const CallOptions& options, TaskRef<TaskBase> task,
@@ -268,16 +294,56 @@ Failure ExecutorCore::accept(Address address, const CallOptions& options, TaskRe
   }
 }
 
+void ExecutorCore::set_details(TaskBase& task, const CallOptions& options, Clock::time_point deadline) {
+  auto details = std::make_unique<TaskDetails>();
+  details->name = options.name;
+  details->deadline = deadline;
+  details->context = options.context;
+  if (observer() != nullptr) {
+    details->number = next_number();
+    details->submitted = Clock::now();
+  }
+  task.set_details(std::move(details));
+}
+
+TaskEvent ExecutorCore::event_of(const TaskBase& task) noexcept {
+  const Clock::duration started(task.details_->started.load(std::memory_order_relaxed));
+  TaskEvent event{.task = task.details_->number,
+                  .executor = task.core_->options_.name,
+                  .name = task.name(),
+                  .lane = task.core_->lane_of(task),
+                  .submitted = task.details_->submitted};
+  if (started != Clock::duration::zero()) event.started = Clock::time_point(started);
+  return event;
+}
+
+void ExecutorCore::tell_started(TaskBase& task, const std::string& worker) noexcept {
+  if (task.details_->number == 0) return;
+  const Clock::time_point now = Clock::now();
+  task.details_->started.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  TaskEvent event = event_of(task);
+  event.worker = worker;
+  task.core_->observer()->task_started(event);
+}
+
+void ExecutorCore::tell_settled(const TaskBase& task, Outcome outcome, std::string_view worker) noexcept {
+  if (!task.details_ || task.details_->number == 0) return;
+  TaskEvent event = event_of(task);
+  event.worker = worker;
+  event.settled = Clock::now();
+  event.outcome = outcome;
+  task.core_->observer()->task_settled(event);
+}
+
 Failure ExecutorCore::enqueue(Address address, const CallOptions& options, TaskRef<TaskBase>& task,
                               bool may_wait) {
   Clock::time_point deadline = Clock::time_point::max();
-  if (!options.name.empty() || options.deadline || options.timeout || !options.context.empty()) {
+  TaskRef<TaskBase> observed;  // what is told of a task that has been queued may come after its end
+  if (observer() != nullptr || !options.name.empty() || options.deadline || options.timeout ||
+      !options.context.empty()) {
     deadline = deadline_of(options);
-    auto details = std::make_unique<TaskDetails>();
-    details->name = options.name;
-    details->deadline = deadline;
-    details->context = options.context;
-    task->set_details(std::move(details));
+    set_details(*task, options, deadline);
+    if (observer() != nullptr) observed = TaskRef<TaskBase>::share(*task);
   }
   task->spin_nanoseconds_ = static_cast<std::uint32_t>(std::chrono::nanoseconds(options_.spin).count());
 
@@ -292,13 +358,14 @@ Failure ExecutorCore::enqueue(Address address, const CallOptions& options, TaskR
     try {
       // Our own queues count what they accept; the main lane's is everybody's.
       pushed = target.push(*task, capacity, admission_, runtime_->timekeeper(),
-                           address.to == Address::To::kMain ? &accepted_elsewhere_ : nullptr);
+                           address.to == Address::To::kMain ? &elsewhere(Lane::kMain).accepted : nullptr);
     } catch (...) {
       admission_.leave();
       throw;
     }
     if (pushed == TaskQueue::Push::kDone) {
       (void)task.leak();  // the queue's now, and perhaps gone already
+      if (observed) observer()->task_accepted(before_start(event_of(*observed)));
       return nullptr;
     }
     // A submission that has to wait is not in flight: a drain does not wait for it.
@@ -356,10 +423,16 @@ class WorkTask final : public TaskState<void> {
 
 void ExecutorCore::execute(Work work) {
   TaskRef<TaskBase> task(new WorkTask(this, std::move(work)));
+  TaskRef<TaskBase> observed;
+  if (observer() != nullptr) {
+    set_details(*task, {}, Clock::time_point::max());
+    observed = TaskRef<TaskBase>::share(*task);
+  }
   if (admission_.try_enter()) {
     if (shared_->push(*task, std::numeric_limits<std::size_t>::max(), admission_, runtime_->timekeeper()) ==
         TaskQueue::Push::kDone) {
       (void)task.leak();  // the queue's now, and perhaps gone already
+      if (observed) observer()->task_accepted(before_start(event_of(*observed)));
       return;
     }
     admission_.leave();
@@ -378,12 +451,13 @@ void ExecutorCore::settle_run(TaskBase& task, Failure&& failure) noexcept {
   ExecutorCore& core = *task.core_;
   const bool has_value = failure == nullptr;
   const Outcome outcome = has_value ? Outcome::kCompleted : Outcome::kFailed;
-  std::atomic<std::uint64_t>& count = core.settled_elsewhere_[static_cast<std::size_t>(outcome)];
+  std::atomic<std::uint64_t>& count = core.elsewhere(Lane::kMain).settled[static_cast<std::size_t>(outcome)];
   // As in WorkerThread::settle(), but others write the number, too; relaxed for the same reason. A task that
   // was given up has left the core to us; see abandon_running().
   if (task.running()) {
     count.fetch_add(1, std::memory_order_relaxed);
     if (task.settle_run(std::move(failure))) {
+      tell_settled(task, outcome, to_string(Lane::kMain));
       core.admission_.leave();
       return;
     }
@@ -396,8 +470,11 @@ void ExecutorCore::settle_as_third_party(TaskBase& task, Outcome outcome, Failur
   forget_deadline(task);
   const bool was_queued = task.queue_ != nullptr && task.queue_->remove(task);
   task.drop();
-  settled_elsewhere_[static_cast<std::size_t>(outcome)].fetch_add(1, std::memory_order_relaxed);  // a number
+  Elsewhere& account = elsewhere(lane_of(task));
+  if (is_timed(task)) account.waiting.add_shared(measured_wait(task));
+  account.settled[static_cast<std::size_t>(outcome)].fetch_add(1, std::memory_order_relaxed);  // a number
   task.settle_failure(std::move(failure));
+  tell_settled(task, outcome, {});
   if (was_queued) task.release();  // the queue's reference; a caller has its own
   admission_.leave();
 }
@@ -412,8 +489,9 @@ void ExecutorCore::expire(TaskBase& task) noexcept {
 
 std::shared_ptr<AttachedWorker> ExecutorCore::add_attached() {
   const InterpreterGroup::Journals journals = {runtime_->journal(), journal_};
-  auto place = std::make_shared<InterpreterPlace>([journals, &process = runtime_->process()] {
-    return std::make_shared<InterpreterGroup>(journals, process, InterpreterGroup::Setup{});
+  const InterpreterGroup::Setup setup;
+  auto place = std::make_shared<InterpreterPlace>([journals, &process = runtime_->process(), setup] {
+    return std::make_shared<InterpreterGroup>(journals, process, setup);
   });
   const MutexLock lock(mutex_);
   // close() comes here after it has closed the admission: what it does not find has seen that.
@@ -423,15 +501,19 @@ std::shared_ptr<AttachedWorker> ExecutorCore::add_attached() {
 }
 
 void ExecutorCore::remove_attached(const AttachedWorker& worker) noexcept {
-  const auto move = [this](Outcome outcome, const std::atomic<std::uint64_t>& count) {
+  Elsewhere& account = elsewhere(Lane::kAttached);
+  const auto move = [&account](Outcome outcome, const std::atomic<std::uint64_t>& count) {
     // relaxed, as below: numbers, which counts() reads under the mutex.
-    settled_elsewhere_[static_cast<std::size_t>(outcome)].fetch_add(count.load(std::memory_order_relaxed),
-                                                                    std::memory_order_relaxed);
+    account.settled[static_cast<std::size_t>(outcome)].fetch_add(count.load(std::memory_order_relaxed),
+                                                                 std::memory_order_relaxed);
   };
   const MutexLock lock(mutex_);
-  accepted_elsewhere_.fetch_add(worker.accepted(), std::memory_order_relaxed);
+  account.accepted.fetch_add(worker.accepted(), std::memory_order_relaxed);
   move(Outcome::kCompleted, worker.counts().completed);
   move(Outcome::kFailed, worker.counts().failed);
+  move(Outcome::kAbandoned, worker.counts().abandoned);
+  account.running.add_shared(worker.times().running.get());
+  account.gil_wait.add_shared(worker.times().gil_wait.get());
   std::erase_if(attached_, [&](const auto& known) { return known.get() == &worker; });
 }
 
@@ -495,33 +577,141 @@ bool ExecutorCore::owns(const WorkerThread& worker) const noexcept {
   return std::ranges::any_of(workers_, [&](const auto& ours) { return ours.get() == &worker; });
 }
 
-TaskCounts ExecutorCore::counts() const noexcept {
+std::array<TaskCounts, ExecutorCore::kLanes> ExecutorCore::lane_counts() const noexcept {
   // Settled before accepted, so that each that is counted as settled is counted as accepted, too. acquire
   // keeps the loads in this order. The numbers are written relaxed, published with the results: for a task
   // whose result the caller has not seen, the language promises nothing, and in_flight() allows for that.
-  const MutexLock lock(mutex_);  // an attached thread that ends moves its numbers
-  const auto elsewhere = [this](Outcome outcome) {
-    return settled_elsewhere_[static_cast<std::size_t>(outcome)].load(std::memory_order_acquire);
+  // Under the mutex, because an attached thread that ends moves its numbers.
+  std::array<TaskCounts, kLanes> lanes;
+  for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    const auto elsewhere = [&](Outcome outcome) {
+      return elsewhere_[lane].settled[static_cast<std::size_t>(outcome)].load(std::memory_order_acquire);
+    };
+    lanes[lane].completed = elsewhere(Outcome::kCompleted);
+    lanes[lane].failed = elsewhere(Outcome::kFailed);
+    lanes[lane].cancelled = elsewhere(Outcome::kCancelled);
+    lanes[lane].timed_out = elsewhere(Outcome::kTimedOut);
+    lanes[lane].abandoned = elsewhere(Outcome::kAbandoned);
+  }
+  const auto add = [&lanes](Lane lane, const WorkerCounts& worker) {
+    TaskCounts& counts = lanes[static_cast<std::size_t>(lane)];
+    counts.completed += worker.completed.load(std::memory_order_acquire);
+    counts.failed += worker.failed.load(std::memory_order_acquire);
+    counts.abandoned += worker.abandoned.load(std::memory_order_acquire);
   };
-  TaskCounts counts;
-  counts.completed = elsewhere(Outcome::kCompleted);
-  counts.failed = elsewhere(Outcome::kFailed);
-  counts.cancelled = elsewhere(Outcome::kCancelled);
-  counts.timed_out = elsewhere(Outcome::kTimedOut);
-  counts.abandoned = elsewhere(Outcome::kAbandoned);
-  for (const auto& worker : workers_) {
-    counts.completed += worker->counts().completed.load(std::memory_order_acquire);
-    counts.failed += worker->counts().failed.load(std::memory_order_acquire);
-  }
-  for (const auto& worker : attached_) {
-    counts.completed += worker->counts().completed.load(std::memory_order_acquire);
-    counts.failed += worker->counts().failed.load(std::memory_order_acquire);
-  }
+  for (const auto& worker : workers_) add(worker->lane(), worker->counts());
+  for (const auto& worker : attached_) add(Lane::kAttached, worker->counts());
   // acquire: nothing depends on it; the tasks themselves come by the queue.
-  counts.accepted = accepted_elsewhere_.load(std::memory_order_acquire) + shared_->pushed();
-  for (const auto& place : places_) counts.accepted += place->queue().pushed();
-  for (const auto& worker : attached_) counts.accepted += worker->accepted();
-  return counts;
+  for (std::size_t lane = 0; lane < kLanes; ++lane)
+    lanes[lane].accepted = elsewhere_[lane].accepted.load(std::memory_order_acquire);
+  const auto accepted = [&lanes](Lane lane, std::uint64_t count) {
+    lanes[static_cast<std::size_t>(lane)].accepted += count;
+  };
+  accepted(shared_->lane(), shared_->pushed());
+  for (const auto& place : places_) accepted(place->queue().lane(), place->queue().pushed());
+  for (const auto& worker : attached_) accepted(Lane::kAttached, worker->accepted());
+  return lanes;
+}
+
+TaskCounts ExecutorCore::counts() const noexcept {
+  const MutexLock lock(mutex_);
+  return sum_of(lane_counts());
+}
+
+ExecutorStats ExecutorCore::stats() const {
+  ExecutorStats stats{.executor = options_.name};
+  const Clock::time_point now = Clock::now();
+  const auto runs_ours = [this](WorkerThread& worker) {
+    const auto task = worker.running();
+    return task && task->core() == this && task->running();
+  };
+  const auto add_interpreter = [this, &stats](Lane lane, std::size_t index, InterpreterGroup& group,
+                                              std::uint64_t queued) {
+    stats.interpreters.push_back({.lane = lane,
+                                  .index = index,
+                                  .id = group.exists() ? group.interpreter_id() : std::nullopt,
+                                  .generation = group.births().count(),
+                                  .start_time = group.births().took(),
+                                  .queued = queued});
+    InterpreterStats& there = stats.interpreters.back();
+    const python::MemoryCounts* memory = runtime_->process().memory;
+    if (there.id && memory != nullptr)
+      there.memory = static_cast<std::uint64_t>(std::max<std::int64_t>(memory->bytes(*there.id), 0));
+  };
+  const auto add_worker = [&stats, now](Lane lane, std::size_t index, const std::string& id,
+                                        std::size_t interpreter, const WorkerCounts& counts, bool running) {
+    WorkerStats& worker = stats.workers.emplace_back();
+    worker.lane = lane;
+    worker.index = index;
+    worker.id = id;
+    worker.interpreter = interpreter;
+    // relaxed: numbers, which lane_counts() has the order of.
+    worker.completed = counts.completed.load(std::memory_order_relaxed);
+    worker.failed = counts.failed.load(std::memory_order_relaxed);
+    worker.abandoned = counts.abandoned.load(std::memory_order_relaxed);
+    worker.running = running;
+    counts.times.add_to(worker.times, now);
+  };
+
+  const std::size_t pinned = options_.pinned_workers;
+  for (std::size_t i = 0; i < places_.size(); ++i) {
+    const bool is_pinned = i < pinned;
+    add_interpreter(is_pinned ? Lane::kPinned : Lane::kPooled, is_pinned ? i : i - pinned,
+                    *places_[i]->group(), places_[i]->queue().waiting());
+  }
+  for (const auto& worker : workers_) {
+    const std::size_t interpreter = worker->lane() == Lane::kPinned
+                                        ? worker->index()
+                                        : pinned + worker->index() % options_.pooled.interpreters;
+    add_worker(worker->lane(), worker->index(), worker->id(), interpreter, worker->counts(),
+               runs_ours(*worker));
+  }
+  const bool main_runs = runs_ours(runtime_->main_worker());
+
+  std::vector<std::shared_ptr<AttachedWorker>> attached;
+  std::array<TaskCounts, kLanes> counts;
+  std::array<TaskTimes, kLanes> times;
+  {
+    const MutexLock lock(mutex_);
+    attached = attached_;
+    counts = lane_counts();
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      times[lane] = {.waiting = elsewhere_[lane].waiting.get(),
+                     .running = elsewhere_[lane].running.get(),
+                     .gil_wait = elsewhere_[lane].gil_wait.get()};
+    }
+    for (const auto& worker : attached_)
+      worker->times().add_to(times[static_cast<std::size_t>(Lane::kAttached)]);
+  }
+  stats.tasks = sum_of(counts);
+  main_times_.add_to(times[static_cast<std::size_t>(Lane::kMain)], now);
+  for (const Lane lane : {Lane::kPinned, Lane::kPooled, Lane::kMain, Lane::kAttached}) {
+    LaneStats& of_lane = stats.lanes.emplace_back();
+    of_lane.lane = lane;
+    of_lane.tasks = counts[static_cast<std::size_t>(lane)];
+    of_lane.times = times[static_cast<std::size_t>(lane)];
+  }
+  for (const WorkerStats& worker : stats.workers) {
+    LaneStats& lane = stats.lanes[static_cast<std::size_t>(worker.lane)];
+    if (worker.running) ++lane.running;
+    lane.times.waiting += worker.times.waiting;
+    lane.times.running += worker.times.running;
+    lane.times.gil_wait += worker.times.gil_wait;
+  }
+  if (main_runs) ++stats.lanes[static_cast<std::size_t>(Lane::kMain)].running;
+  for (const auto& worker : attached) {
+    add_interpreter(Lane::kAttached, worker->index(), *worker->place().group(), 0);
+    add_worker(Lane::kAttached, worker->index(), worker->id(), stats.interpreters.size() - 1,
+               worker->counts(), worker->busy());
+    worker->times().add_to(stats.workers.back().times);
+    if (worker->busy()) ++stats.lanes[static_cast<std::size_t>(Lane::kAttached)].running;
+  }
+  for (LaneStats& lane : stats.lanes) {
+    // What has changed meanwhile must not make it less than none.
+    const std::uint64_t begun = lane.tasks.settled() + lane.running;
+    lane.queued = lane.tasks.accepted - std::min(lane.tasks.accepted, begun);
+  }
+  return stats;
 }
 
 void ExecutorCore::worker_ended() {
@@ -535,11 +725,18 @@ void ExecutorCore::abandon_running(std::vector<std::string>& names) {
     const auto task = worker.running();
     if (!task || task->core() != this || !task->begin_settling(TaskBase::kRunning)) return;
     names.push_back(task->name());
-    settled_elsewhere_[static_cast<std::size_t>(Outcome::kAbandoned)].fetch_add(1, std::memory_order_relaxed);
+    if (worker.lane() == Lane::kMain) {
+      elsewhere(Lane::kMain)
+          .settled[static_cast<std::size_t>(Outcome::kAbandoned)]
+          .fetch_add(1, std::memory_order_relaxed);
+    } else {
+      worker.count_abandoned();
+    }
     const Failure failure =
         std::make_shared<const AbandonedError>("still running when its executor had to end", context(*task));
     task->settle_failure(failure);
     task->given_up(failure);
+    tell_settled(*task, Outcome::kAbandoned, worker.id());
     // The home thread will come back to the core's accounts, and owns no share of it, as our workers'
     // threads do: it gets one, for ever.
     if (worker.lane() == Lane::kMain) keep_for_ever(shared_from_this());
@@ -553,7 +750,7 @@ void ExecutorCore::abandon_running(std::vector<std::string>& names) {
   for (const auto& worker : attached()) {
     if (!worker->give_up()) continue;
     names.push_back(worker->call_name());
-    settled_elsewhere_[static_cast<std::size_t>(Outcome::kAbandoned)].fetch_add(1, std::memory_order_relaxed);
+    worker->count_abandoned();
   }
 }
 

@@ -4,19 +4,23 @@
 #include "base/mutex.h"
 #include "base/thread.h"
 #include "interpool/executor.h"
+#include "interpool/observer.h"
 #include "runtime/admission.h"
 #include "runtime/blocked_workers.h"
 #include "runtime/callback_gate.h"
 #include "runtime/journal.h"
+#include "runtime/statistics.h"
 #include "runtime/stop_once.h"
 #include "runtime/task_queue.h"
 #include "runtime/worker_thread.h"
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace interpool::detail {
@@ -28,12 +32,9 @@ class RuntimeCore;
 /// Throws a UsageError that begins with `what` unless `name` can be a module's.
 void check_module_name(const char* what, std::string_view name);
 
-/// What became of a task.
-enum class Outcome : std::uint8_t { kCompleted, kFailed, kCancelled, kTimedOut, kAbandoned };
-
 /// One participant in the process' work: its admission, its queues and workers, its accounts.
 ///
-/// Every step of a task's life passes one of a few functions, where an event log can listen:
+/// Every step of a task's life passes one of a few functions, where an observer is told:
 ///
 ///   accepted     accept, whose work enqueue does; execute, for continuations. Both end in TaskQueue::push
 ///   starts       claimed in WorkerThread::execute, or in fail_next when there is no interpreter for it
@@ -131,6 +132,28 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   }
 
   [[nodiscard]] TaskCounts counts() const noexcept INTERPOOL_EXCLUDES(mutex_);
+  /// See SubinterpreterExecutor::stats.
+  [[nodiscard]] ExecutorStats stats() const INTERPOOL_EXCLUDES(mutex_);
+  /// Whether it is one of those whose time in the queue is measured; and that time, times the number of tasks
+  /// that it stands for. For who has claimed it.
+  [[nodiscard]] static bool is_timed(const TaskBase& task) noexcept { return task.timed_for_ != 0; }
+  [[nodiscard]] static Clock::duration measured_wait(const TaskBase& task) noexcept {
+    return (Clock::now().time_since_epoch() - Clock::duration(task.queued_at_)) * task.timed_for_;
+  }
+  /// Of its tasks on the main lane; written by the home thread.
+  [[nodiscard]] WorkTimes& main_times() noexcept { return main_times_; }
+
+  // --- for the observer; nothing happens without one -------------------------------------------
+
+  /// Of a task with details that `worker` has claimed.
+  static void tell_started(TaskBase& task, const std::string& worker) noexcept;
+  /// Of a task that has settled, and is still referred to; `worker` is "" where it had none.
+  static void tell_settled(const TaskBase& task, Outcome outcome, std::string_view worker) noexcept;
+  [[nodiscard]] Observer* observer() const noexcept { return options_.observer.get(); }
+  /// The next task's number.
+  [[nodiscard]] std::uint64_t next_number() noexcept {
+    return tasks_numbered_.fetch_add(1, std::memory_order_relaxed) + 1;  // it only tells them apart
+  }
   /// How many of its interpreters exist.
   [[nodiscard]] std::size_t interpreters() const noexcept;
   /// Whether stop() has returned to somebody.
@@ -148,6 +171,20 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
  private:
   /// Those whose interpreters have not ended.
   std::vector<std::shared_ptr<AttachedWorker>> attached() const INTERPOOL_EXCLUDES(mutex_);
+  static constexpr std::size_t kLanes = 4;
+  /// By lane.
+  [[nodiscard]] std::array<TaskCounts, kLanes> lane_counts() const noexcept INTERPOOL_REQUIRES(mutex_);
+  /// What is counted of a lane besides what its workers count.
+  struct Elsewhere;
+  [[nodiscard]] Elsewhere& elsewhere(Lane lane) noexcept {
+    return elsewhere_[static_cast<std::size_t>(lane)];
+  }
+  void set_details(TaskBase& task, const CallOptions& options, Clock::time_point deadline);
+  /// Where it waits, or has waited, even if a worker has taken it meanwhile.
+  [[nodiscard]] Lane lane_of(const TaskBase& task) const noexcept {
+    return (task.queue_ == nullptr ? *shared_ : *task.queue_).lane();
+  }
+  static TaskEvent event_of(const TaskBase& task) noexcept;
   Failure enqueue(Address address, const CallOptions& options, TaskRef<TaskBase>& task, bool may_wait);
   [[nodiscard]] bool owns(const WorkerThread& worker) const noexcept;
   [[nodiscard]] TaskQueue& queue(Address address) noexcept;
@@ -175,11 +212,20 @@ class ExecutorCore : public std::enable_shared_from_this<ExecutorCore> {
   const std::shared_ptr<ExecutorGate> callback_gate_ = std::make_shared<ExecutorGate>();
   std::atomic<std::size_t> next_interpreter_ = 0;  // relaxed: it only spreads objects
   std::atomic<bool> searching_ = false;            // one of the workers searches; see WorkerThread
-  // By the main lane's queue, and by threads that were attached.
-  std::atomic<std::uint64_t> accepted_elsewhere_ = 0;
-  // By Outcome: by third parties, on the main lane and by threads that were attached. relaxed where it is
-  // written: settling the task, which comes next, publishes the number with the result.
-  std::atomic<std::uint64_t> settled_elsewhere_[5] = {};
+  struct Elsewhere {
+    // By the main lane's queue, and by threads that were attached.
+    std::atomic<std::uint64_t> accepted = 0;
+    // By Outcome: by third parties, on the main lane and by threads that were attached. relaxed where it is
+    // written: settling the task, which comes next, publishes the number with the result.
+    std::atomic<std::uint64_t> settled[5] = {};
+    // Of tasks that others have settled; and all times of threads that were attached.
+    TimeSum waiting;
+    TimeSum running;
+    TimeSum gil_wait;
+  };
+  Elsewhere elsewhere_[kLanes];
+  WorkTimes main_times_;
+  std::atomic<std::uint64_t> tasks_numbered_ = 0;
   // Of the workers' interpreters. Written before WorkerThread::stop, read after it was seen: release and
   // acquire say so, though stopping_ orders it already.
   std::atomic<Clock::rep> end_deadline_ = 0;

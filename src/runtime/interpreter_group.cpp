@@ -52,6 +52,7 @@ Failure InterpreterGroup::create_or_join(python::ThreadState& state) {
   mutex_.unlock();
 
   std::string error;
+  const auto begin = std::chrono::steady_clock::now();
   try {
     python::CreatedInterpreter created = python::create_interpreter(process_.creation, setup_.shared);
     state = std::move(created.state);
@@ -59,6 +60,8 @@ Failure InterpreterGroup::create_or_join(python::ThreadState& state) {
   } catch (const std::exception& exception) {
     error = exception.what();
   }
+
+  const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - begin;
 
   const MutexLock lock(mutex_);
   busy_ = false;
@@ -74,6 +77,7 @@ Failure InterpreterGroup::create_or_join(python::ThreadState& state) {
   // relaxed, both, and where they fall: to be looked at; handle_ is handed on by the mutex.
   process_.live_interpreters.fetch_add(1, std::memory_order_relaxed);
   exists_.store(true, std::memory_order_relaxed);
+  generation_.store(setup_.births->add(took), std::memory_order_relaxed);
   return nullptr;
 }
 

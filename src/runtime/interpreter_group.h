@@ -29,6 +29,25 @@ struct ProcessState {
   python::MemoryCounts* memory = nullptr;  // null: memory is not counted; constant once Python is set up
 };
 
+/// How many interpreters have been created in a place, and how long the last one took. Thread-safe; written
+/// by one group at a time. relaxed: to be looked at.
+class InterpreterBirths {
+ public:
+  /// The new one's number.
+  std::uint64_t add(std::chrono::nanoseconds took) noexcept {
+    took_.store(took.count(), std::memory_order_relaxed);
+    return count_.fetch_add(1, std::memory_order_relaxed) + 1;
+  }
+  [[nodiscard]] std::uint64_t count() const noexcept { return count_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::chrono::nanoseconds took() const noexcept {
+    return std::chrono::nanoseconds(took_.load(std::memory_order_relaxed));
+  }
+
+ private:
+  std::atomic<std::uint64_t> count_ = 0;
+  std::atomic<std::chrono::nanoseconds::rep> took_ = 0;
+};
+
 /// The interpreter's life: created by the first thread of the group that needs it, set up by one thread
 /// at a time, ended by the thread that created it after all others have left. Thread-safe.
 class InterpreterGroup {
@@ -38,6 +57,8 @@ class InterpreterGroup {
   struct Setup {
     bool shared = false;  // by more than one thread
     std::size_t place = InterpreterHandle::kNoPlace;
+    // Of it and of those that it replaces.
+    std::shared_ptr<InterpreterBirths> births = std::make_shared<InterpreterBirths>();
   };
   InterpreterGroup(Journals journals, ProcessState& process, const Setup& setup);
   /// Around an interpreter that exists, and that the group neither creates nor ends: the main one.
@@ -93,6 +114,11 @@ class InterpreterGroup {
   [[nodiscard]] std::optional<std::int64_t> interpreter_id() INTERPOOL_EXCLUDES(mutex_);
   /// Whether there is a sub-interpreter: created, and not ended.
   [[nodiscard]] bool exists() const noexcept { return exists_.load(std::memory_order_relaxed); }
+  /// Its number among those of its place, from 1; 0: there has been none. relaxed: to be looked at.
+  [[nodiscard]] std::uint64_t generation() const noexcept {
+    return generation_.load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] const InterpreterBirths& births() const noexcept { return *setup_.births; }
   /// Of an interpreter that exists; constant from its creation to its end.
   [[nodiscard]] InterpreterHandle& handle() const noexcept { return *handle_; }
 
@@ -118,6 +144,7 @@ class InterpreterGroup {
   std::atomic<std::size_t> steps_done_ = 0;                          // their sum; written under mutex_
   std::atomic<bool> exists_ = false;                                 // relaxed: to be looked at
   std::atomic<bool> retired_ = false;                                // written under mutex_
+  std::atomic<std::uint64_t> generation_ = 0;                        // written under mutex_
   std::shared_ptr<InterpreterHandle> handle_;  // written once under mutex_, before threads_ leaves 0
   // Guarded by the interpreter's GIL.
   std::uint64_t tasks_ = 0;

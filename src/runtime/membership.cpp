@@ -6,6 +6,7 @@
 #include "runtime/inside.h"
 #include "runtime/worker_access.h"
 #include "runtime/worker_hooks.h"
+#include "runtime/worker_thread.h"
 
 #include <utility>
 
@@ -18,11 +19,17 @@ constexpr std::chrono::milliseconds kPatience(500);
 
 }  // namespace
 
-Failure Membership::enter() noexcept {
+Failure Membership::enter(GilWait* wait) noexcept {
+  if (wait != nullptr) wait->begin = Clock::now();
   for (;;) {
     if (group_ == nullptr) group_ = place_->group();
-    if (Failure failure = group_->enter(state_)) {
-      if (inside() || !group_->retired()) return failure;
+    const bool joins = !inside();
+    const Failure not_entered = group_->enter(state_);
+    // Also where setting it up has failed: it is there.
+    if (joins && inside()) tell_started();
+    if (not_entered) {
+      if (wait != nullptr) wait->end = Clock::now();
+      if (inside() || !group_->retired()) return not_entered;
       group_ = nullptr;  // it was replaced before we came
       continue;
     }
@@ -30,6 +37,7 @@ Failure Membership::enter() noexcept {
     detach();
     move();
   }
+  if (wait != nullptr) wait->end = Clock::now();
   if (!started_ && setup_.hooks != nullptr) {
     Worker worker = view();
     if (Failure failure = run_start_hooks(*setup_.hooks, worker)) {
@@ -40,6 +48,32 @@ Failure Membership::enter() noexcept {
   }
   ready_ = true;
   return nullptr;
+}
+
+void Membership::tell_started() const noexcept {
+  if (setup_.teller.observer == nullptr || !group_->created_here()) return;
+  setup_.teller.observer->interpreter_started(event(*group_, worker_id(setup_.lane, setup_.index)));
+}
+
+bool Membership::leave(InterpreterGroup& group, python::ThreadState& state, Clock::time_point deadline) {
+  Observer* const observer = setup_.teller.observer;
+  if (observer == nullptr || !state || !group.created_here()) return group.leave(state, deadline);
+  const std::string worker = worker_id(setup_.lane, setup_.index);
+  InterpreterEvent ended = event(group, worker);
+  if (!group.leave(state, deadline)) return false;
+  ended.time = Clock::now();
+  observer->interpreter_ended(ended);
+  return true;
+}
+
+InterpreterEvent Membership::event(const InterpreterGroup& group, const std::string& worker) const noexcept {
+  return {.executor = *setup_.teller.executor,
+          .worker = worker,
+          .lane = setup_.lane,
+          .interpreter = group.handle().id(),
+          .generation = group.generation(),
+          .start_time = group.births().took(),
+          .time = Clock::now()};
 }
 
 void Membership::run_stop_hooks() noexcept {
@@ -70,7 +104,7 @@ void Membership::move() noexcept {
 
 bool Membership::end_left(Clock::time_point deadline) noexcept {
   if (left_.group == nullptr) return true;
-  if (!left_.group->leave(left_.state, deadline)) {
+  if (!leave(*left_.group, left_.state, deadline)) {
     left_.stands = true;
     return false;
   }
@@ -81,7 +115,7 @@ bool Membership::end_left(Clock::time_point deadline) noexcept {
 bool Membership::leave(Clock::time_point deadline) noexcept {
   run_stop_hooks();
   const bool ended = end_left(deadline);
-  return (group_ == nullptr || group_->leave(state_, deadline)) && ended;
+  return (group_ == nullptr || leave(*group_, state_, deadline)) && ended;
 }
 
 Worker Membership::view() const noexcept {

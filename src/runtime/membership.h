@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/log.h"
+#include "interpool/observer.h"
 #include "interpool/worker.h"
 #include "python/thread_state.h"
 #include "runtime/interpreter_place.h"
@@ -9,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <utility>
 
 namespace interpool {
@@ -17,6 +19,18 @@ struct WorkerHooks;
 }  // namespace interpool
 
 namespace interpool::detail {
+
+/// Who is told of interpreters that a worker creates and ends.
+struct InterpreterTeller {
+  Observer* observer = nullptr;  // or nobody
+  const std::string* executor = nullptr;
+};
+
+/// From when to when a thread has waited for a GIL.
+struct GilWait {
+  std::chrono::steady_clock::time_point begin;
+  std::chrono::steady_clock::time_point end;
+};
 
 /// One worker's part in an interpreter, and in the ones that replace it: its thread state, and the hooks that
 /// run once it has one and before it gives it up. For the worker's own thread.
@@ -29,6 +43,7 @@ class Membership {
     const WorkerHooks* hooks = nullptr;
     const RecycleOptions* recycle = nullptr;
     Logger* log = nullptr;
+    InterpreterTeller teller = {};  // what it refers to, too
   };
 
   Membership(const Setup& setup, std::shared_ptr<InterpreterPlace> place)
@@ -43,8 +58,8 @@ class Membership {
   }
   /// Attaches; before that it creates or joins the interpreter, and after it sets up what has to be and
   /// runs the start hooks, where that has not been done. A failure leaves the thread detached, and the next
-  /// call tries again.
-  Failure enter() noexcept;
+  /// call tries again. `wait`, if given, is told when it began and when it had the GIL.
+  Failure enter(GilWait* wait = nullptr) noexcept;
   /// The same where there is nothing to do but to attach, which is what nearly every call finds; else false,
   /// detached.
   [[nodiscard]] bool enter_again() noexcept {
@@ -53,6 +68,10 @@ class Membership {
     if (!group_->behind() && !group_->retired()) return true;
     state_.detach();
     return false;
+  }
+  /// Whether enter() has nothing to do but to wait for the GIL, as far as can be seen.
+  [[nodiscard]] bool only_attaches() const noexcept {
+    return ready_ && !group_->behind() && !group_->retired();
   }
   void attach() noexcept { state_.attach(); }
   void detach() noexcept { state_.detach(); }
@@ -87,6 +106,8 @@ class Membership {
   /// Whether the thread has a state in an interpreter.
   [[nodiscard]] bool inside() const noexcept { return static_cast<bool>(state_); }
   [[nodiscard]] python::ThreadState& state() noexcept { return state_; }
+  /// For any thread.
+  [[nodiscard]] const InterpreterPlace& place() const noexcept { return *place_; }
   /// Once it has been entered.
   [[nodiscard]] InterpreterGroup& group() const noexcept { return *group_; }
   /// The interpreter, or null if the thread has no part in any.
@@ -100,6 +121,14 @@ class Membership {
   void run_stop_hooks() noexcept;
   /// Whether what left_ refers to has ended, if anything.
   bool end_left(std::chrono::steady_clock::time_point deadline) noexcept;
+  // For the observer, of an interpreter that this thread has created.
+  void tell_started() const noexcept;
+  /// InterpreterGroup::leave.
+  bool leave(InterpreterGroup& group, python::ThreadState& state,
+             std::chrono::steady_clock::time_point deadline);
+  /// `worker` is this one's id.
+  [[nodiscard]] InterpreterEvent event(const InterpreterGroup& group,
+                                       const std::string& worker) const noexcept;
 
   const Setup setup_;
   const std::shared_ptr<InterpreterPlace> place_;

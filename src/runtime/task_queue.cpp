@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/prefetch.h"
 #include "runtime/timekeeper.h"
+#include "runtime/worker_thread.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -31,6 +32,7 @@ TaskQueue::~TaskQueue() {
 TaskQueue::Seat TaskQueue::add_seat(const WorkerThread& worker, Parker& parker, std::size_t group) {
   const MutexLock outbox_lock(outbox_mutex_);
   const MutexLock inbox_lock(inbox_mutex_);
+  lane_ = worker.lane();
   held_.push_back(nullptr);
   if (group >= groups_.size()) groups_.resize(group + 1);
   ++groups_[group].seats;
@@ -56,6 +58,13 @@ void TaskQueue::unlink(TaskBase& task) noexcept {
   task.queued_ = false;
 }
 
+void TaskQueue::note_time(TaskBase& task) {
+  const Clock::time_point now = Clock::now();
+  task.timed_for_ = static_cast<std::uint8_t>(sampler_.weight());
+  task.queued_at_ = now.time_since_epoch().count();
+  sampler_.measured(now - std::exchange(last_timed_, now) < sampler_.weight() * kSlowTask);
+}
+
 TaskQueue::Push TaskQueue::push(TaskBase& task, std::size_t capacity, const Admission& admission,
                                 Timekeeper& timekeeper, std::atomic<std::uint64_t>* accepted) {
   Parker* to_wake = nullptr;
@@ -68,6 +77,7 @@ TaskQueue::Push TaskQueue::push(TaskBase& task, std::size_t capacity, const Admi
     }
     if (admission.closed()) return Push::kClosed;
     task.queue_ = this;
+    if (sampler_.due()) note_time(task);
     // Under the mutex: whoever settles the task at its deadline has to take it out of the queue, and
     // waits here until it is in.
     if (task.details_ && task.details_->deadline != Clock::time_point::max()) timekeeper.add(task);

@@ -4,7 +4,9 @@
 #include "base/mutex.h"
 #include "base/parker.h"
 #include "interpool/detail/task.h"
+#include "interpool/worker.h"
 #include "runtime/admission.h"
+#include "runtime/statistics.h"
 
 #include <atomic>
 #include <chrono>
@@ -67,6 +69,13 @@ class TaskQueue {
   void wait_for_room(std::size_t capacity, const Admission& admission, Clock::time_point deadline)
       INTERPOOL_EXCLUDES(outbox_mutex_);
   void wake_submitters() INTERPOOL_EXCLUDES(outbox_mutex_);
+  /// Of the workers that take from it: constant once they have their seats.
+  [[nodiscard]] Lane lane() const noexcept { return lane_; }
+  /// How many tasks wait, or have just been taken. relaxed: a number.
+  [[nodiscard]] std::uint64_t waiting() const noexcept {
+    const std::uint64_t taken = taken_.load(std::memory_order_relaxed);
+    return pushed_.load(std::memory_order_relaxed) - taken;
+  }
   /// How many tasks have ever been appended. relaxed: a number.
   [[nodiscard]] std::uint64_t pushed() const noexcept { return pushed_.load(std::memory_order_relaxed); }
 
@@ -136,6 +145,8 @@ class TaskQueue {
   };
 
   static void append(List& list, TaskBase& task) noexcept;
+  /// Notes when the task comes in.
+  void note_time(TaskBase& task) INTERPOOL_REQUIRES(inbox_mutex_);
   void unlink(TaskBase& task) noexcept INTERPOOL_REQUIRES(outbox_mutex_, inbox_mutex_);
   /// Wakes whom the waiting tasks need. Returns one to be unparked by the caller, after unlocking.
   Parker* summon() INTERPOOL_REQUIRES(inbox_mutex_);
@@ -144,6 +155,8 @@ class TaskQueue {
   /// Wakes a submitter for whom `waiting` tasks leave room.
   void wake_for_room(std::uint64_t waiting) INTERPOOL_REQUIRES(outbox_mutex_);
 
+  Lane lane_ = Lane::kAttached;  // whose queues have no seats
+
   // Submitters write here, …
   alignas(64) mutable Mutex inbox_mutex_;
   List inbox_ INTERPOOL_GUARDED_BY(inbox_mutex_);
@@ -151,6 +164,8 @@ class TaskQueue {
   std::vector<SeatState> seats_ INTERPOOL_GUARDED_BY(inbox_mutex_);
   std::vector<Group> groups_ INTERPOOL_GUARDED_BY(inbox_mutex_);
   const Group* searching_ INTERPOOL_GUARDED_BY(inbox_mutex_) = nullptr;  // the group of who searches
+  Sampler sampler_ INTERPOOL_GUARDED_BY(inbox_mutex_);
+  Clock::time_point last_timed_ INTERPOOL_GUARDED_BY(inbox_mutex_);
   // Written under inbox_mutex_. relaxed everywhere: the tasks are handed on by the mutexes, and who reads it
   // without this one takes it for a number that may have grown.
   std::atomic<std::uint64_t> pushed_ = 0;

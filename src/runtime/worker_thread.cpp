@@ -32,7 +32,8 @@ WorkerThread::WorkerThread(const Setup& setup, std::shared_ptr<InterpreterPlace>
                    .index = setup.index,
                    .hooks = setup.hooks,
                    .recycle = setup.recycle,
-                   .log = setup.log},
+                   .log = setup.log,
+                   .teller = setup.teller},
                   place_) {
   place_->add_thread(parker_);
   if (setup_.shared != nullptr) shared_seat_ = setup_.shared->add_seat(*this, parker_, setup_.shared_group);
@@ -49,10 +50,11 @@ void WorkerThread::run(python::ThreadState state) noexcept {
     if (membership_.has_to_move()) {
       // What comes meanwhile is for others.
       arrived(membership_.inside());
+      if constexpr (kMeasureTimes) idle(Clock::now());
       membership_.move();
       continue;
     }
-    const Failure failure = membership_.enter();
+    const Failure failure = enter();
     arrived(membership_.inside());
     if (failure) {
       fail_next(failure);
@@ -79,14 +81,53 @@ void WorkerThread::run(python::ThreadState state) noexcept {
         attached = false;
         break;
       }
-      if (count % kYieldAfter == 0) {
-        // For other threads of the interpreter: calls of C functions never look whether one wants the GIL.
-        const python::GilRelease yield;
-      }
+      if (count % kYieldAfter == 0) yield();
     }
     if (attached) membership_.detach();
     report_settled();
   }
+}
+
+Failure WorkerThread::enter() noexcept {
+  if constexpr (!kMeasureTimes) return membership_.enter();
+  // What is more than waiting for the GIL is no running either, so that is measured always.
+  const bool attaches = membership_.only_attaches();
+  GilWait wait;
+  const bool measures = !attaches || gil_sampler_.due();
+  if (measures) idle(Clock::now());
+  if (Failure failure = membership_.enter(measures ? &wait : nullptr)) return failure;
+  if (measures) seen_ = attaches ? wait.end : Clock::now();
+  if (measures && attaches) {
+    counts_.times.gil_wait.add(wait.end - wait.begin, gil_sampler_.weight());
+    gil_sampler_.measured(wait.end - wait.begin < kSlowGil);
+  }
+  // Where it has not been idle, the watch has gone on.
+  if (!counts_.times.running.runs()) counts_.times.running.start(seen_);
+  return nullptr;
+}
+
+void WorkerThread::yield() noexcept {
+  // For other threads of the interpreter: calls of C functions never look whether one wants the GIL.
+  if constexpr (kMeasureTimes) idle(Clock::now());
+  {
+    const python::GilRelease yield;
+  }
+  if constexpr (kMeasureTimes) {
+    const Clock::time_point before = std::exchange(seen_, Clock::now());
+    counts_.times.gil_wait.add(seen_ - before);
+    counts_.times.running.start(seen_);
+  }
+}
+
+void WorkerThread::idle(Clock::time_point now) noexcept {
+  if constexpr (!kMeasureTimes) return;
+  seen_ = now;
+  if (counts_.times.running.runs()) counts_.times.running.stop(now);
+}
+
+void WorkerThread::note_waiting(TaskBase& task) noexcept {
+  const Clock::duration waited = ExecutorCore::measured_wait(task);
+  (is_main() ? task.core()->main_times().waiting : counts_.times.waiting).add(waited);
 }
 
 bool WorkerThread::leave(std::chrono::steady_clock::time_point deadline) {
@@ -111,13 +152,18 @@ bool WorkerThread::maybe_work() const noexcept {
 
 bool WorkerThread::wait_for_work() noexcept {
   for (;;) {
-    if (stopping_.load(std::memory_order_acquire)) return false;  // acquire: pairs with stop()
+    if (stopping_.load(std::memory_order_acquire)) {  // acquire: pairs with stop()
+      if constexpr (kMeasureTimes) idle(Clock::now());
+      return false;
+    }
     if (!std::exchange(seated_, false)) {
       if (search()) return true;
+      if (kMeasureTimes && counts_.times.running.runs()) idle(Clock::now());
       if (sit_down()) parker_.park();
     } else {
       parker_.park();
     }
+    if constexpr (kMeasureTimes) idle(Clock::now());
     stand_up();
     // Another worker may have been faster: no reason to attach, or even to create the interpreter.
     if (maybe_work()) return true;
@@ -133,8 +179,8 @@ bool WorkerThread::search() noexcept {
   own_.search(own_seat_);
   if (setup_.shared != nullptr) setup_.shared->search(shared_seat_);
   // relaxed: it only ends the search; wait_for_work() looks again, with acquire.
-  const bool found =
-      spin_until([this] { return maybe_work() || stopping_.load(std::memory_order_relaxed); }, setup_.spin);
+  const bool found = spin_until([this] { return maybe_work() || stopping_.load(std::memory_order_relaxed); },
+                                setup_.spin, [this](Clock::time_point now) { idle(now); });
   // relaxed: as above; what the queues know of a search is under their mutexes.
   setup_.searching->store(false, std::memory_order_relaxed);
   if (!found || !maybe_work()) return false;
@@ -203,12 +249,24 @@ void WorkerThread::execute(TaskBase& task, Worker& view) noexcept {
   // third party.
   if (ExecutorCore::expire_if_late(task) || !task.claim()) return;
   ExecutorCore::forget_deadline(task);
+  if (ExecutorCore::is_timed(task)) note_waiting(task);
+  if (task.details() != nullptr) ExecutorCore::tell_started(task, id_);
+  if (is_main()) begin_main(*task.core());
   task_ = &task;
   Failure failure = run_task(task, view);
   task.drop();
   Inside::finish_lines();
   task_ = nullptr;
+  if (kMeasureTimes && is_main()) task.core()->main_times().running.stop(Clock::now());
   settle(task, std::move(failure));
+}
+
+void WorkerThread::begin_main(ExecutorCore& core) noexcept {
+  if constexpr (!kMeasureTimes) return;
+  WorkTimes& times = core.main_times();
+  const Clock::duration waited = counts_.times.gil_wait.get();
+  times.gil_wait.add(waited - std::exchange(gil_wait_told_, waited));
+  times.running.start(Clock::now());
 }
 
 void WorkerThread::settle(TaskBase& task, Failure&& failure) noexcept {
@@ -226,6 +284,8 @@ void WorkerThread::settle(TaskBase& task, Failure&& failure) noexcept {
   if (task.running()) {
     count.store(before + 1, std::memory_order_relaxed);
     if (task.settle_run(std::move(failure))) {
+      if (task.details() != nullptr)
+        ExecutorCore::tell_settled(task, has_value ? Outcome::kCompleted : Outcome::kFailed, id_);
       // release: what the task did comes before it leaves, whoever reports it. relaxed: our own number.
       const std::uint64_t settled = settled_.load(std::memory_order_relaxed) + 1;
       settled_.store(settled, std::memory_order_release);
@@ -273,6 +333,7 @@ void WorkerThread::fail_next(const Failure& failure) noexcept {
 void WorkerThread::fail(TaskBase& task, const Failure& failure) noexcept {
   if (!task.claim()) return;
   ExecutorCore::forget_deadline(task);
+  if (ExecutorCore::is_timed(task)) note_waiting(task);
   task.drop();
   settle(task,
          std::make_shared<const WorkerError>(

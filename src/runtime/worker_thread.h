@@ -8,6 +8,7 @@
 #include "runtime/blocked_workers.h"
 #include "runtime/interpreter_place.h"
 #include "runtime/membership.h"
+#include "runtime/statistics.h"
 #include "runtime/task_queue.h"
 
 #include <atomic>
@@ -25,10 +26,13 @@ struct WorkerHooks;
 
 namespace interpool::detail {
 
-/// How many tasks a worker has settled. Written by its thread only; read by anyone.
+/// How many tasks a worker has settled, and its times. Written by its thread only; read by anyone.
 struct alignas(64) WorkerCounts {
   std::atomic<std::uint64_t> completed = 0;
   std::atomic<std::uint64_t> failed = 0;
+  // By who gives up what runs there, hence counted with a read-modify-write. relaxed: as ExecutorCore's.
+  std::atomic<std::uint64_t> abandoned = 0;
+  WorkTimes times;
 };
 
 /// "pinned-0", "pooled-3", "attached-1" or "main"
@@ -53,6 +57,7 @@ class WorkerThread {
     const WorkerHooks* hooks = nullptr;       // or none
     const RecycleOptions* recycle = nullptr;  // or never
     Logger* log = nullptr;                    // for the hooks
+    InterpreterTeller teller = {};
     // For callbacks that are passed to Python where there is no task: in hooks.
     std::shared_ptr<python::CallbackGate> gate = nullptr;
   };
@@ -94,6 +99,8 @@ class WorkerThread {
   /// The task that runs, or null; for the worker's own thread.
   [[nodiscard]] const TaskBase* current_task() const noexcept { return task_; }
   [[nodiscard]] const WorkerCounts& counts() const noexcept { return counts_; }
+  /// Somebody has given up the task that runs here.
+  void count_abandoned() noexcept { counts_.abandoned.fetch_add(1, std::memory_order_relaxed); }
   [[nodiscard]] const std::shared_ptr<python::CallbackGate>& gate() const noexcept { return setup_.gate; }
   [[nodiscard]] InterpreterPlace& place() noexcept { return *place_; }
   /// The interpreter, for the worker's own thread; null: it has none now.
@@ -122,6 +129,18 @@ class WorkerThread {
   TaskBase* next() noexcept;
   /// The same, after watching for one for a moment if there is none.
   TaskBase* next_or_linger() noexcept;
+  /// Membership::enter, with its times.
+  Failure enter() noexcept;
+  /// Lets other threads of the interpreter have the GIL.
+  void yield() noexcept;
+  /// The thread has nothing to do, as it has seen at `now`.
+  void idle(Clock::time_point now) noexcept;
+  /// Of a task that was claimed here: notes how long it has waited, if that is measured.
+  void note_waiting(TaskBase& task) noexcept;
+  /// A task of that executor runs on the main lane now.
+  void begin_main(ExecutorCore& core) noexcept;
+  /// Whether it serves several executors.
+  [[nodiscard]] bool is_main() const noexcept { return setup_.admission == nullptr; }
   void execute(TaskBase& task, Worker& view) noexcept;
   /// Settles a claimed task, whose work has been destroyed.
   void settle(TaskBase& task, Failure&& failure) noexcept;
@@ -147,8 +166,11 @@ class WorkerThread {
   bool seated_ = true;  // as the queues have it since the seats were made
   Membership membership_;
   const TaskBase* task_ = nullptr;
-  unsigned turn_ = 0;               // which queue comes first, so that neither starves
-  TaskQueue* took_from_ = nullptr;  // the queue that holds the task at hand for us
+  Sampler gil_sampler_;
+  Clock::time_point seen_;            // when it last looked at the clock while it waited for work
+  Clock::duration gil_wait_told_{0};  // of the main lane: what executors have been told of it
+  unsigned turn_ = 0;                 // which queue comes first, so that neither starves
+  TaskQueue* took_from_ = nullptr;    // the queue that holds the task at hand for us
 };
 
 }  // namespace interpool::detail

@@ -55,6 +55,7 @@ std::uint64_t option(std::string_view name, std::uint64_t otherwise) {
 struct Account {
   std::atomic<std::uint8_t> runs = 0;     // of its callable; calls of Python functions are not counted
   std::atomic<std::uint8_t> settled = 0;  // of its future
+  std::uint8_t lane = 0;                  // among the Producer's; written before it is submitted
 };
 
 /// What the task must come to, unless it is cancelled or times out.
@@ -67,6 +68,7 @@ struct Tally {
   std::uint64_t timed_out = 0;
   std::uint64_t wrong = 0;  // values and errors that should have been others
   std::array<std::uint64_t, kLanes> values_by_get = {};
+  std::array<TaskCounts, kLanes> by_lane = {};
   std::uint64_t refused = 0;  // submissions that found no room before the task's deadline; not accepted
 
   Tally& operator+=(const Tally& other) {
@@ -75,7 +77,14 @@ struct Tally {
     cancelled += other.cancelled;
     timed_out += other.timed_out;
     wrong += other.wrong;
-    for (std::size_t i = 0; i < kLanes; ++i) values_by_get.at(i) += other.values_by_get.at(i);
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      values_by_get.at(i) += other.values_by_get.at(i);
+      by_lane.at(i).accepted += other.by_lane.at(i).accepted;
+      by_lane.at(i).completed += other.by_lane.at(i).completed;
+      by_lane.at(i).failed += other.by_lane.at(i).failed;
+      by_lane.at(i).cancelled += other.by_lane.at(i).cancelled;
+      by_lane.at(i).timed_out += other.by_lane.at(i).timed_out;
+    }
     refused += other.refused;
     return *this;
   }
@@ -183,6 +192,7 @@ class Producer {
     const std::uint64_t dice = pick(100);
     const Fate fate = dice < 7 ? Fate::kPythonError : dice < 10 ? Fate::kNativeError : Fate::kValue;
     const std::size_t lane = pick(lanes_.size());
+    accounts_[index].lane = static_cast<std::uint8_t>(lane);
     const std::uint64_t kind = pick(6);
     // How many of them are in time depends on the machine: more of what there is too little of.
     const std::uint64_t seen = index - from_ + 100;
@@ -206,6 +216,7 @@ class Producer {
         *options.timeout *= 2;
       }
     }
+    ++tally_.by_lane.at(lane).accepted;
     if (to_cancel) {
       const bool cancelled = future.cancel();
       if (cancelled != (future.ready() && cancelled)) ++tally_.wrong;
@@ -251,6 +262,7 @@ class Producer {
     ++accounts_[index].settled;
     const int runs = accounts_[index].runs;
     ++tally_.completed;
+    ++of_lane(index).completed;
     if (fate != Fate::kValue || value != value_of(index) || runs > 1) ++tally_.wrong;
   }
 
@@ -259,24 +271,30 @@ class Producer {
     const int runs = accounts_[index].runs;
     switch (code) {
       case ErrorCode::kPython:
+        ++of_lane(index).failed;
         ++tally_.failed;
         if (fate != Fate::kPythonError || runs > 1) ++tally_.wrong;
         break;
       case ErrorCode::kNative:
+        ++of_lane(index).failed;
         ++tally_.failed;
         if (fate != Fate::kNativeError || runs != 1) ++tally_.wrong;
         break;
       case ErrorCode::kCancelled:
+        ++of_lane(index).cancelled;
         ++tally_.cancelled;
         if (runs != 0) ++tally_.wrong;
         break;
       case ErrorCode::kTimeout:
+        ++of_lane(index).timed_out;
         ++tally_.timed_out;
         if (runs != 0) ++tally_.wrong;
         break;
       default: ++tally_.wrong;
     }
   }
+
+  TaskCounts& of_lane(std::size_t index) { return tally_.by_lane.at(accounts_[index].lane); }
 
   std::vector<Account>& accounts_;
   const std::size_t from_;
@@ -290,7 +308,45 @@ class Producer {
   Tally tally_;
 };
 
+/// Whether pool.stats() says of each lane what the program knows of it.
+void check_stats(const ExecutorStats& stats, const Tally& tally, bool pooled) {
+  std::array<TaskCounts, 3> expected;  // pinned, pooled, main
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    TaskCounts& lane = expected.at(i == kLanes - 1 ? 2 : i < 2 && pooled ? 1 : 0);
+    lane.accepted += tally.by_lane.at(i).accepted;
+    lane.completed += tally.by_lane.at(i).completed;
+    lane.failed += tally.by_lane.at(i).failed;
+    lane.cancelled += tally.by_lane.at(i).cancelled;
+    lane.timed_out += tally.by_lane.at(i).timed_out;
+  }
+  const std::array lanes = {Lane::kPinned, Lane::kPooled, Lane::kMain};
+  for (std::size_t i = 0; i < lanes.size(); ++i) {
+    const LaneStats& lane = stats.lanes.at(static_cast<std::size_t>(lanes.at(i)));
+    EXPECT_EQ(lane.lane, lanes.at(i));
+    EXPECT_EQ(lane.tasks.accepted, expected.at(i).accepted) << to_string(lane.lane);
+    EXPECT_EQ(lane.tasks.completed, expected.at(i).completed) << to_string(lane.lane);
+    EXPECT_EQ(lane.tasks.failed, expected.at(i).failed) << to_string(lane.lane);
+    EXPECT_EQ(lane.tasks.cancelled, expected.at(i).cancelled) << to_string(lane.lane);
+    EXPECT_EQ(lane.tasks.timed_out, expected.at(i).timed_out) << to_string(lane.lane);
+    EXPECT_EQ(lane.queued, 0U) << to_string(lane.lane);
+    EXPECT_EQ(lane.running, 0U) << to_string(lane.lane);
+    if (lane.lane == Lane::kMain) continue;
+    std::uint64_t completed = 0;
+    std::uint64_t failed = 0;
+    for (const WorkerStats& worker : stats.workers) {
+      if (worker.lane != lane.lane) continue;
+      completed += worker.completed;
+      failed += worker.failed;
+    }
+    EXPECT_EQ(completed, lane.tasks.completed) << to_string(lane.lane);
+    EXPECT_EQ(failed, lane.tasks.failed) << to_string(lane.lane);
+  }
+  EXPECT_EQ(stats.tasks.accepted, tally.completed + tally.failed + tally.cancelled + tally.timed_out);
+  EXPECT_EQ(stats.tasks.settled(), stats.tasks.accepted);
+}
+
 void run_mix(std::size_t tasks, ExecutorOptions options) {
+  const bool pooled = options.pooled.threads > 0;
   const std::uint64_t seed = option("--seed", std::random_device{}());
   testing::Test::RecordProperty("tasks", std::to_string(tasks));
   std::printf("%zu tasks, --seed %llu\n", tasks, static_cast<unsigned long long>(seed));
@@ -323,6 +379,7 @@ void run_mix(std::size_t tasks, ExecutorOptions options) {
     const TaskCounts counts = pool.counts();
     EXPECT_EQ(counts.accepted, tasks);
     EXPECT_EQ(counts.settled(), tasks);
+    check_stats(pool.stats(), tally, pooled);
     report = pool.stop({.drain = kPatience, .timeout = kPatience});
   }
 

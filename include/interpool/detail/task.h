@@ -39,7 +39,7 @@ class ExecutorCore;
 class TaskQueue;
 class WaitCheck;
 
-/// What a task has only when it was given options.
+/// What a task has only when it was given options, or its executor has an observer.
 struct TaskDetails {
   static constexpr std::size_t kNoSlot = std::numeric_limits<std::size_t>::max();
 
@@ -47,6 +47,11 @@ struct TaskDetails {
   Clock::time_point deadline = Clock::time_point::max();
   std::size_t timer_slot = kNoSlot;  // the timekeeper's; guarded by its mutex
   ContextVars context;               // belongs to whoever has the work
+  // For an observer; 0: there is none.
+  std::uint64_t number = 0;
+  Clock::time_point submitted;
+  // Written by its worker, while others may give it up; 0: not yet. relaxed: a number.
+  std::atomic<Clock::rep> started = 0;
 };
 
 /// What is to happen when a task settles. Called once, on the thread that settled it.
@@ -213,6 +218,10 @@ class INTERPOOL_API TaskBase {
   std::uint32_t spin_nanoseconds_ = 0;
   // Whether the queue holds the task, and its place there; guarded by that queue.
   bool queued_ = false;
+  // How many tasks it stands for as one whose time in the queue is measured, since then; 0: it is not. Set
+  // before the task is queued.
+  std::uint8_t timed_for_ = 0;
+  Clock::rep queued_at_ = 0;
   TaskBase* previous_ = nullptr;
   TaskBase* next_ = nullptr;
   // Set before the task is queued; alive until it has settled.
