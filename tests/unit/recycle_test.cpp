@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -312,6 +313,54 @@ TEST(Recycling, TheEndFindsWhatIsStillInAnOldInterpreter) {
   pool.reset();
   wait_for_interpreters(0);
   (void)take_log();
+}
+
+/// What every lane offers, one after the other; a handle may come too late.
+void use_everything(const Submitter& lane, int number) {
+  EXPECT_EQ(get(lane.call<int>("operator:call", Callback([](int n) { return n + 1; }), number)), number + 1);
+  EXPECT_THROW(
+      get(lane.call<void>("operator:call", Callback([] { throw std::out_of_range("thrown on purpose"); }))),
+      std::out_of_range);
+  get(lane.submit(
+      [](Worker& worker) { EXPECT_EQ(worker.eval<int>("__import__('recycled_module').value"), 5); }));
+  const Object object = lane.create("interpool_probe:Tally", number);
+  const Result<int> tally = result(object.call<int>("add", 1));
+  if (tally) {
+    EXPECT_EQ(tally.value(), number + 1);
+  } else {
+    EXPECT_EQ(tally.failure()->code(), ErrorCode::kWorker) << tally.failure()->message();
+  }
+}
+
+TEST(Recycling, CallbacksObjectsModulesAndHooksGoOnInEveryLane) {
+  constexpr int kRounds = 25;
+  std::atomic<int> starts = 0;
+  std::atomic<int> stops = 0;
+  runtime().define_module("recycled_module", "value = 5\n");
+  {
+    SubinterpreterExecutor pool(
+        runtime(), {.pinned_workers = 1,
+                    .pooled = {.threads = 3, .interpreters = 2},
+                    .hooks = {.start = [&](Worker&) { ++starts; }, .stop = [&](Worker&) { ++stops; }},
+                    .recycle = {.after_tasks = 6}});
+    std::vector<std::thread> users;
+    for (const Submitter& lane : {Submitter(pool), pool.pinned(0), pool.main()}) {
+      users.emplace_back([lane] {
+        for (int i = 0; i < kRounds; ++i) use_everything(lane, i);
+      });
+    }
+    users.emplace_back([&pool] {
+      AttachedThread python = pool.attach();
+      for (int i = 0; i < kRounds; ++i) {
+        EXPECT_EQ(python.call<int>("operator:call", Callback([](int n) { return n + 1; }), i), i + 1);
+        python.run(
+            [](Worker& worker) { EXPECT_EQ(worker.eval<int>("__import__('recycled_module').value"), 5); });
+      }
+    });
+    for (std::thread& user : users) user.join();
+  }
+  EXPECT_GT(starts, 4);  // one for each worker, and more
+  EXPECT_EQ(starts, stops);
 }
 
 TEST(Recycling, NothingIsLostWhileInterpretersComeAndGo) {
