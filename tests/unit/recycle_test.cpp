@@ -141,7 +141,7 @@ TEST(Recycling, ThreadsThatShareAnInterpreterMoveOnOneByOne) {
   for (int i = 0; i < 8; ++i) ids.push_back(interpreter(pool));
   EXPECT_EQ(ids[0], stays.interpreter());
   EXPECT_EQ(ids[1], stays.interpreter());
-  for (int i = 2; i < 8; ++i) EXPECT_EQ(ids[i], ids[2]) << "a third one while the first still stands";
+  for (std::size_t i = 2; i < 8; ++i) EXPECT_EQ(ids[i], ids[2]) << "a third one while the first still stands";
   EXPECT_NE(ids[2], ids[0]);
   EXPECT_EQ(runtime().interpreter_count(), 2U);
   stays.release();
@@ -373,7 +373,7 @@ TEST(Recycling, NothingIsLostWhileInterpretersComeAndGo) {
     futures.push_back(i % 3 == 0 ? pool.pinned(0).call<int>("builtins:abs", -i)
                                  : pool.call<int>("builtins:abs", -i));
   }
-  for (int i = 0; i < kTasks; ++i) EXPECT_EQ(get(futures[i]), i);
+  for (int i = 0; i < kTasks; ++i) EXPECT_EQ(get(futures[static_cast<std::size_t>(i)]), i);
   EXPECT_EQ(pool.counts().completed, kTasks);
 }
 
