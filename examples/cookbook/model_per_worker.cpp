@@ -22,11 +22,13 @@ int main() {
   interpool::SubinterpreterExecutor pool(python, {.pinned_workers = 2, .preload = {"model"}, .hooks = hooks});
 
   std::vector<interpool::Object> models;
+  models.reserve(pool.pinned_workers());
   for (std::size_t i = 0; i < pool.pinned_workers(); ++i) {
     models.push_back(pool.pinned(i).create("model:Model", "weights.bin"));
   }
   const std::vector<std::string> texts = {"a", "bb", "ccc", "dddd"};
   std::vector<interpool::Future<int>> answers;
+  answers.reserve(texts.size());
   for (std::size_t i = 0; i < texts.size(); ++i) {
     answers.push_back(models[i % models.size()].call<int>("predict", texts[i]));
   }

@@ -32,7 +32,7 @@ struct NoFields {};
 
 template <class... Declared>
 constexpr const std::tuple<Declared...>& members_of(const std::tuple<Declared...>& fields) noexcept {
-  return fields;
+  return fields;  // NOLINT(bugprone-return-const-ref-from-parameter): of a constant, kFields
 }
 template <class... Declared>
 constexpr const std::tuple<Declared...>& members_of(const ClassFields<Declared...>& fields) noexcept {

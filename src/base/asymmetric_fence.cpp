@@ -13,13 +13,13 @@ bool membarrier(int command) noexcept { return syscall(SYS_membarrier, command, 
 }  // namespace
 
 bool AsymmetricFence::kernel_helps() noexcept {
-  static const bool registered = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+  static const bool registered =
+      membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
   return registered;
 }
 
 void AsymmetricFence::heavy() const noexcept {
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  // A forked child is not registered, and has no other threads that would matter.
   if (asymmetric_) membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 }
 

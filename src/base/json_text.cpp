@@ -13,7 +13,9 @@ namespace {
 __extension__ typedef __int128 Wide;  // NOLINT(modernize-use-using): takes no __extension__
 
 constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-constexpr std::int64_t kDay = 86400;             // in seconds
+constexpr std::int64_t kMinute = 60;  // in seconds, as the next two
+constexpr std::int64_t kHour = 3600;
+constexpr std::int64_t kDay = 86400;
 constexpr std::int64_t kMicro = 1'000'000;       // in a second
 constexpr std::int64_t kMostDays = 999'999'999;  // of a datetime.timedelta, on either side of 0
 
@@ -134,9 +136,9 @@ std::optional<Bytes> bytes_of_base64(std::string_view text) {
   unsigned group = 0;
   unsigned bits = 0;
   for (const char c : text) {
-    const int digit = kDigitOf.at(static_cast<unsigned char>(c));
+    const std::int8_t digit = kDigitOf.at(static_cast<unsigned char>(c));
     if (digit < 0) return std::nullopt;
-    group = ((group << 6) | static_cast<unsigned>(digit)) & 0xFFFU;
+    group = ((group << 6) | static_cast<unsigned char>(digit)) & 0xFFFU;
     bits += 6;
     if (bits < 8) continue;
     bits -= 8;
@@ -247,10 +249,10 @@ std::optional<DayTime> time_of_text(std::string_view text) {
     if (!offset_hours || !scanner.take(':')) return std::nullopt;
     const auto offset_minutes = scanner.field(2, 0, 59);
     if (!offset_minutes) return std::nullopt;
-    offset = (*offset_hours * 3600 + *offset_minutes * 60) * (west ? -1 : 1);
+    offset = (*offset_hours * kHour + *offset_minutes * kMinute) * (west ? -1 : 1);
   }
   if (!scanner.done()) return std::nullopt;
-  const std::int64_t second = *date * kDay + *hours * 3600 + *minutes * 60 + *seconds - offset;
+  const std::int64_t second = *date * kDay + *hours * kHour + *minutes * kMinute + *seconds - offset;
   return day_time_of(static_cast<Wide>(second) * kMicro + *microseconds);
 }
 

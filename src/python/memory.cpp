@@ -2,9 +2,11 @@
 
 #include "python/cpython.h"
 
+#include <dlfcn.h>
 #include <malloc.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
 namespace interpool::python {
@@ -15,6 +17,15 @@ constexpr std::int64_t kNobody = -1;
 
 std::int64_t size_of(void* block) noexcept {
   return block == nullptr ? 0 : static_cast<std::int64_t>(malloc_usable_size(block));
+}
+
+/// Whether CPython's own allocators are in place, and none of a host's, nor those that look for errors. Asked
+/// by name, because the function is not declared for us; a CPython without it is none that we know.
+bool has_usual_allocators() noexcept {
+  const auto name_of_allocators =
+      reinterpret_cast<const char* (*)()>(dlsym(RTLD_DEFAULT, "_PyMem_GetCurrentAllocatorName"));
+  const char* name = name_of_allocators == nullptr ? nullptr : name_of_allocators();
+  return name != nullptr && (std::strcmp(name, "pymalloc") == 0 || std::strcmp(name, "malloc") == 0);
 }
 
 }  // namespace
@@ -73,9 +84,9 @@ MemoryCounts* MemoryCounts::install() noexcept {
   PyMemAllocatorEx raw;
   PyMem_GetAllocator(PYMEM_DOMAIN_RAW, &raw);
   if (raw.malloc == Hooks::get) return static_cast<MemoryCounts*>(raw.ctx);
-  // CPython's own for this domain is malloc() and has no context, all others have one. Blocks of malloc() are
-  // what ours can go on with, and what they leave to CPython's.
-  if (raw.ctx != nullptr) return nullptr;
+  // Ours take over blocks of CPython's own, which come from malloc(), and leave theirs to it: they need to be
+  // that.
+  if (!has_usual_allocators()) return nullptr;
   auto* counts = new (std::nothrow) MemoryCounts;
   auto* arenas = new (std::nothrow) Hooks::Arenas{.counts = counts, .inner = {}};
   if (counts == nullptr || arenas == nullptr) {

@@ -170,6 +170,8 @@ class AttachedWorker::Call {
 
  private:
   static AttachedWorker& admit(AttachedWorker& worker, const std::string& name) {
+    // Sooner than what follows overwrites it: of a call that somebody has given up, and tells about now.
+    if (worker.gate_.closed()) throw ShutdownError("the executor is closed", {.task = name});
     worker.name_.store(&name, std::memory_order_release);  // release: the text
     if (worker.core_->observer() != nullptr) {
       // Before anybody can give it up.
@@ -303,8 +305,14 @@ void AttachedWorker::run(FunctionRef<void(Worker&)> work) {
   require_own_thread();
   if (calling_) {
     const Frame inside(*this);
+    if (attached()) {
+      Worker worker = view();
+      return work(worker);
+    }
+    if (membership_.ending() || !membership_.inside()) {
+      throw UsageError("an attachment is used without its GIL while its interpreter ends");
+    }
     Worker worker = view();
-    if (attached()) return work(worker);
     // Inside the call the thread has gone on to another interpreter, or has released the GIL.
     const python::GilRelease aside;
     membership_.attach();

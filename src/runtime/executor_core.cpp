@@ -620,7 +620,6 @@ TaskCounts ExecutorCore::counts() const noexcept {
 
 ExecutorStats ExecutorCore::stats() const {
   ExecutorStats stats{.executor = options_.name};
-  const Clock::time_point now = Clock::now();
   const auto runs_ours = [this](WorkerThread& worker) {
     const auto task = worker.running();
     return task && task->core() == this && task->running();
@@ -638,8 +637,8 @@ ExecutorStats ExecutorCore::stats() const {
     if (there.id && memory != nullptr)
       there.memory = static_cast<std::uint64_t>(std::max<std::int64_t>(memory->bytes(*there.id), 0));
   };
-  const auto add_worker = [&stats, now](Lane lane, std::size_t index, const std::string& id,
-                                        std::size_t interpreter, const WorkerCounts& counts, bool running) {
+  const auto add_worker = [&stats](Lane lane, std::size_t index, const std::string& id,
+                                   std::size_t interpreter, const WorkerCounts& counts, bool running) {
     WorkerStats& worker = stats.workers.emplace_back();
     worker.lane = lane;
     worker.index = index;
@@ -650,7 +649,7 @@ ExecutorStats ExecutorCore::stats() const {
     worker.failed = counts.failed.load(std::memory_order_relaxed);
     worker.abandoned = counts.abandoned.load(std::memory_order_relaxed);
     worker.running = running;
-    counts.times.add_to(worker.times, now);
+    counts.times.add_to(worker.times);
   };
 
   const std::size_t pinned = options_.pinned_workers;
@@ -684,7 +683,7 @@ ExecutorStats ExecutorCore::stats() const {
       worker->times().add_to(times[static_cast<std::size_t>(Lane::kAttached)]);
   }
   stats.tasks = sum_of(counts);
-  main_times_.add_to(times[static_cast<std::size_t>(Lane::kMain)], now);
+  main_times_.add_to(times[static_cast<std::size_t>(Lane::kMain)]);
   for (const Lane lane : {Lane::kPinned, Lane::kPooled, Lane::kMain, Lane::kAttached}) {
     LaneStats& of_lane = stats.lanes.emplace_back();
     of_lane.lane = lane;

@@ -78,6 +78,7 @@ Failure InterpreterGroup::create_or_join(python::ThreadState& state) {
   process_.live_interpreters.fetch_add(1, std::memory_order_relaxed);
   exists_.store(true, std::memory_order_relaxed);
   generation_.store(setup_.births->add(took), std::memory_order_relaxed);
+  start_time_.store(took.count(), std::memory_order_relaxed);
   return nullptr;
 }
 
@@ -103,7 +104,10 @@ Failure InterpreterGroup::set_up(python::ThreadState& state) {
       ++positions[j];
     }
   }
-  if (process_.memory != nullptr) bytes_at_start_ = process_.memory->bytes(handle_->id());
+  // What steps add that come later, broadcasts say, is growth.
+  if (!failure && !std::exchange(set_up_once_, true) && process_.memory != nullptr) {
+    bytes_at_start_ = process_.memory->bytes(handle_->id());
+  }
   if (failure) state.detach();
   const MutexLock lock(mutex_);
   std::size_t done = 0;

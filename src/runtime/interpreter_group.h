@@ -118,6 +118,10 @@ class InterpreterGroup {
   [[nodiscard]] std::uint64_t generation() const noexcept {
     return generation_.load(std::memory_order_relaxed);
   }
+  /// How long its creation took; of one that exists.
+  [[nodiscard]] std::chrono::nanoseconds start_time() const noexcept {
+    return std::chrono::nanoseconds(start_time_.load(std::memory_order_relaxed));
+  }
   [[nodiscard]] const InterpreterBirths& births() const noexcept { return *setup_.births; }
   /// Of an interpreter that exists; constant from its creation to its end.
   [[nodiscard]] InterpreterHandle& handle() const noexcept { return *handle_; }
@@ -145,10 +149,12 @@ class InterpreterGroup {
   std::atomic<bool> exists_ = false;                                 // relaxed: to be looked at
   std::atomic<bool> retired_ = false;                                // written under mutex_
   std::atomic<std::uint64_t> generation_ = 0;                        // written under mutex_
+  std::atomic<std::chrono::nanoseconds::rep> start_time_ = 0;        // written under mutex_
   std::shared_ptr<InterpreterHandle> handle_;  // written once under mutex_, before threads_ leaves 0
   // Guarded by the interpreter's GIL.
   std::uint64_t tasks_ = 0;
   std::int64_t bytes_at_start_ = 0;
+  bool set_up_once_ = false;
 };
 
 }  // namespace interpool::detail

@@ -39,13 +39,14 @@ std::size_t InterpreterPlace::standing() const noexcept {
 }
 
 void InterpreterPlace::do_chores(InterpreterHandle& interpreter) noexcept {
-  std::vector<Dropped> dropped;
+  std::vector<Dropped> ours;
   {
     const MutexLock lock(mutex_);
-    dropped = std::exchange(dropped_, {});
+    if (group_->interpreter_id() != interpreter.id()) return;  // replaced: they are for those in the new one
+    ours = std::exchange(dropped_, {});
     has_chores_.store(false, std::memory_order_relaxed);
   }
-  for (const auto& [id, object] : dropped) {
+  for (const auto& [id, object] : ours) {
     if (id == interpreter.id()) interpreter.objects().remove(object);
   }
 }

@@ -56,8 +56,16 @@ void Membership::tell_started() const noexcept {
 }
 
 bool Membership::leave(InterpreterGroup& group, python::ThreadState& state, Clock::time_point deadline) {
+  if (!state) return true;
+  struct Ending {
+    InterpreterGroup*& group;
+    ~Ending() { group = nullptr; }
+  };
+  // Hooks, atexit callbacks and destructors are inside of it as they are inside of a task.
+  ending_ = &group;
+  const Ending until_done{ending_};
   Observer* const observer = setup_.teller.observer;
-  if (observer == nullptr || !state || !group.created_here()) return group.leave(state, deadline);
+  if (observer == nullptr || !group.created_here()) return group.leave(state, deadline);
   const std::string worker = worker_id(setup_.lane, setup_.index);
   InterpreterEvent ended = event(group, worker);
   if (!group.leave(state, deadline)) return false;
@@ -72,7 +80,7 @@ InterpreterEvent Membership::event(const InterpreterGroup& group, const std::str
           .lane = setup_.lane,
           .interpreter = group.handle().id(),
           .generation = group.generation(),
-          .start_time = group.births().took(),
+          .start_time = group.start_time(),
           .time = Clock::now()};
 }
 
@@ -98,7 +106,18 @@ void Membership::move() noexcept {
     }
     group_ = nullptr;
   }
-  if (left_.group != nullptr && !left_.group->others_inside()) end_left(after(kPatience));
+  if (left_.group != nullptr && !left_.group->others_inside()) {
+    const bool again = left_.tried;
+    left_.tried = true;
+    // Once with patience; after that its worker looks again whenever the interpreter would be replaced.
+    if (!end_left(again ? Clock::now() : after(kPatience)) && !again) {
+      setup_.log->warn(
+          "worker {}: interpreter {} is replaced, but Python threads are still in it; it is left standing, "
+          "and no other "
+          "is replaced, until they have ended",
+          worker_id(setup_.lane, setup_.index), left_.group->handle().id());
+    }
+  }
   Inside::finish_lines();
 }
 
@@ -119,7 +138,8 @@ bool Membership::leave(Clock::time_point deadline) noexcept {
 }
 
 Worker Membership::view() const noexcept {
-  return WorkerAccess::make(setup_.lane, setup_.index, group_->handle());
+  const InterpreterGroup& group = ending_ != nullptr ? *ending_ : *group_;
+  return WorkerAccess::make(setup_.lane, setup_.index, group.handle());
 }
 
 }  // namespace interpool::detail

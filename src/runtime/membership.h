@@ -81,7 +81,7 @@ class Membership {
   /// After each task, attached: whether it has to move() before the next one.
   [[nodiscard]] bool due() noexcept {
     if (setup_.recycle == nullptr) return false;
-    if (group_->worn_out(*setup_.recycle)) place_->replace(*group_);
+    if (group_->worn_out(*setup_.recycle) && !place_->replace(*group_)) left_.stands = false;  // try again
     return has_to_move();
   }
   /// Whether there is something to do about an interpreter that has been replaced.
@@ -110,10 +110,13 @@ class Membership {
   [[nodiscard]] const InterpreterPlace& place() const noexcept { return *place_; }
   /// Once it has been entered.
   [[nodiscard]] InterpreterGroup& group() const noexcept { return *group_; }
-  /// The interpreter, or null if the thread has no part in any.
+  /// The interpreter that the thread is in or that it is ending, or null if it has no part in any.
   [[nodiscard]] InterpreterHandle* interpreter() const noexcept {
+    if (ending_ != nullptr) return &ending_->handle();
     return inside() ? &group_->handle() : nullptr;
   }
+  /// Whether an interpreter is ending, whose last Python code is run meanwhile.
+  [[nodiscard]] bool ending() const noexcept { return ending_ != nullptr; }
   /// What tasks see of it, once it has been entered.
   [[nodiscard]] Worker view() const noexcept;
 
@@ -140,9 +143,11 @@ class Membership {
   struct Left {
     std::shared_ptr<InterpreterGroup> group = nullptr;
     python::ThreadState state = {};
-    bool stands = false;  // Python threads are in it that did not end in time
+    bool tried = false;   // to end it
+    bool stands = false;  // for now: Python threads are in it that did not end in time
   };
   Left left_;
+  InterpreterGroup* ending_ = nullptr;  // whose interpreter this thread is ending now, or none
 };
 
 }  // namespace interpool::detail

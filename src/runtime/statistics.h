@@ -46,10 +46,15 @@ class Stopwatch {
   void stop(Clock::time_point now) noexcept { change(since_birth(now)); }
   /// Started and not stopped.
   [[nodiscard]] bool runs() const noexcept { return word_.load(std::memory_order_relaxed) < 0; }
-  [[nodiscard]] Clock::duration get(Clock::time_point now) const noexcept {
+  [[nodiscard]] Clock::duration get(Clock::time_point now = Clock::now()) const noexcept {
     const Clock::rep word = word_.load(std::memory_order_relaxed);
-    // `now` may be older than a start that is seen.
-    return Clock::duration(word < 0 ? std::max<Clock::rep>(word + since_birth(now), 0) : word);
+    const Clock::rep sum = word < 0 ? word + since_birth(now) : word;
+    // Who starts and stops it may look at the clock before or after us, and what has been told must not go
+    // back.
+    Clock::rep told = told_.load(std::memory_order_relaxed);
+    while (told < sum && !told_.compare_exchange_weak(told, sum, std::memory_order_relaxed)) {
+    }
+    return Clock::duration(std::max(told, sum));
   }
 
  private:
@@ -63,6 +68,7 @@ class Stopwatch {
   // Before any start by more than what could be summed up, so that the word is negative while it runs.
   const Clock::time_point birth_ = Clock::now() - std::chrono::nanoseconds(1);
   std::atomic<Clock::rep> word_ = 0;
+  mutable std::atomic<Clock::rep> told_ = 0;
 };
 
 /// Which of many events are measured: each, while they are slow; one in up to kFewest while they are quick,
@@ -105,8 +111,8 @@ struct WorkTimes {
   TimeSum gil_wait;
   TimeSum waiting;
 
-  void add_to(TaskTimes& sum, Clock::time_point now) const noexcept {
-    sum.running += running.get(now);
+  void add_to(TaskTimes& sum) const noexcept {
+    sum.running += running.get();
     sum.gil_wait += gil_wait.get();
     sum.waiting += waiting.get();
   }

@@ -52,10 +52,12 @@ void WorkerThread::run(python::ThreadState state) noexcept {
       arrived(membership_.inside());
       if constexpr (kMeasureTimes) idle(Clock::now());
       membership_.move();
+      arrived(membership_.inside());
       continue;
     }
     const Failure failure = enter();
     arrived(membership_.inside());
+    entered_ = failure == nullptr;
     if (failure) {
       fail_next(failure);
       continue;
@@ -76,12 +78,12 @@ void WorkerThread::run(python::ThreadState state) noexcept {
       execute(*task, view);
       // Nobody waits for its result any more, which may take its time to die: not with the next task in hand.
       if (task->only_reference()) put_down();
-      if (membership_.due()) {
+      if (count % kYieldAfter == 0) yield();
+      if (membership_.due()) {  // last: somebody may have replaced the interpreter meanwhile
         membership_.detach();
         attached = false;
         break;
       }
-      if (count % kYieldAfter == 0) yield();
     }
     if (attached) membership_.detach();
     report_settled();
@@ -146,8 +148,8 @@ void WorkerThread::stop() noexcept {
 }
 
 bool WorkerThread::maybe_work() const noexcept {
-  return own_.maybe_work() || (membership_.inside() && place_->has_chores()) || membership_.has_to_move() ||
-         (setup_.shared != nullptr && setup_.shared->maybe_work());
+  return own_.maybe_work() || (entered_ && membership_.inside() && place_->has_chores()) ||
+         membership_.has_to_move() || (setup_.shared != nullptr && setup_.shared->maybe_work());
 }
 
 bool WorkerThread::wait_for_work() noexcept {

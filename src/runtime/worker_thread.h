@@ -163,7 +163,8 @@ class WorkerThread {
   alignas(64) std::atomic<std::uint64_t> reported_ = 0;  // how many of settled_ have been
 
   // The thread's own.
-  bool seated_ = true;  // as the queues have it since the seats were made
+  bool entered_ = true;  // the interpreter, when that was tried last: else chores wait
+  bool seated_ = true;   // as the queues have it since the seats were made
   Membership membership_;
   const TaskBase* task_ = nullptr;
   Sampler gil_sampler_;

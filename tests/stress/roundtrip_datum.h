@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <iterator>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -243,9 +244,9 @@ inline double any_real(Dice& dice) {
                                   3.4028235677973366e38,
                                   3.4028234663852886e38,
                                   1e-46,
-                                  INFINITY,
-                                  -INFINITY,
-                                  NAN,
+                                  std::numeric_limits<double>::infinity(),
+                                  -std::numeric_limits<double>::infinity(),
+                                  std::numeric_limits<double>::quiet_NaN(),
                                   255.0,
                                   256.0,
                                   -128.0};

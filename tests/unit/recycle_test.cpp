@@ -196,6 +196,48 @@ TEST(Recycling, AnAttachedThreadGetsANewInterpreterAfterSoManyCalls) {
   EXPECT_EQ(stops, 4);
 }
 
+TEST(Recycling, TheLastPythonCodeOfAnInterpreterMayStillCallBack) {
+  SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1, .recycle = {.after_tasks = 2}});
+  int worker_calls = 0;
+  bool refused = false;
+  const Callback with_worker([&](Worker& worker) { worker_calls += worker.eval<int>("1"); });
+  (void)interpreter(pool.pinned(0));
+  get(pool.pinned(0).call<void>("atexit:register", with_worker));
+  (void)interpreter(pool.pinned(0));
+  EXPECT_EQ(worker_calls, 1);
+
+  AttachedThread python = pool.attach();
+  const Callback through_handle([&] {
+    EXPECT_THROW((void)python.call<int>("builtins:abs", -1), UsageError);  // this one has no GIL
+    refused = true;
+  });
+  const Callback through_handle_inside(
+      [&](Worker& /*attached*/) { worker_calls += python.call<int>("builtins:abs", -1); });
+  python.run([&](Worker& worker) {  // the second call, after which the interpreter ends
+    worker.exec("import __main__\nclass Last:\n    def __del__(self):\n        self.call()\nlast = Last()");
+    worker.call<void>("__main__:last.__setattr__", "call", with_worker);
+    worker.call<void>("atexit:register", with_worker);
+    worker.call<void>("atexit:register", through_handle);
+    worker.call<void>("atexit:register", through_handle_inside);
+  });
+  EXPECT_EQ(worker_calls, 4);
+  EXPECT_TRUE(refused);
+}
+
+TEST(Recycling, AnInterpreterThatCannotEndIsTriedAgain) {
+  SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1, .recycle = {.after_tasks = 1}});
+  Event released;
+  get(pool.pinned(0).submit([&](Worker& worker) {
+    worker.call<void>("interpool_probe:start_raw_thread", Callback([&] { released.wait(); }));
+  }));
+  const std::int64_t second = interpreter(pool.pinned(0));
+  wait_for_log("Python threads are still in it");
+  EXPECT_EQ(interpreter(pool.pinned(0)), second) << "two have been replaced";
+  released.set();
+  wait_until([&] { return interpreter(pool.pinned(0)) != second; });
+  (void)take_log();
+}
+
 /// What after_bytes needs; elsewhere the option is refused, which is tested below.
 bool memory_is_known() {
   try {
@@ -226,6 +268,18 @@ TEST(Recycling, AWorkerThatHasGrownGetsANewInterpreter) {
     EXPECT_EQ(std::ranges::count(ids, ids[0]), std::ranges::count(ids, ids[6])) << code;
     EXPECT_NE(ids[0], ids[11]) << code;
   }
+}
+
+TEST(Recycling, ABroadcastDoesNotHideGrowth) {
+  if (!memory_is_known()) return;
+  SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1, .recycle = {.after_bytes = 32 * kMiB}});
+  const std::int64_t first = interpreter(pool.pinned(0));
+  for (int i = 0; i < 6; ++i) {
+    get(pool.pinned(0).submit(
+        [](Worker& python) { python.exec("kept = globals().get('kept', []) + [bytearray(8 << 20)]"); }));
+    get(pool.broadcast("builtins:abs", -1));
+  }
+  EXPECT_NE(interpreter(pool.pinned(0)), first);
 }
 
 TEST(Recycling, WhatIsFreedAgainIsNoGrowth) {

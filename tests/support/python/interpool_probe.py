@@ -1,5 +1,6 @@
 """What the tests call: importable in every interpreter of a test process."""
 
+import _thread
 import threading
 
 state = []  # one per interpreter
@@ -41,6 +42,10 @@ def fail_if_odd(number):
 
 def start_thread(target):
     threading.Thread(target=target).start()
+
+
+def start_raw_thread(target):
+    _thread.start_new_thread(target, ())
 
 
 class Counter:
