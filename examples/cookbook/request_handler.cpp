@@ -5,25 +5,37 @@
 #include <cstdio>
 #include <future>
 #include <string>
-#include <utility>
 
 using namespace std::chrono_literals;
 
 namespace {
 
 int status_of(const interpool::Error& error) {
+  // What the client sent does not convert. Of a result that does not, it is not to blame.
+  const auto* conversion = dynamic_cast<const interpool::ConversionError*>(&error);
+  if (conversion != nullptr && conversion->path().starts_with("args[")) return 400;
   switch (error.code()) {
     case interpool::ErrorCode::kTimeout:
-    case interpool::ErrorCode::kQueueFull: return 503;  // too much to do: try again
-    case interpool::ErrorCode::kConversion: return 400;
-    case interpool::ErrorCode::kCancelled: return 499;  // the client has gone
+    case interpool::ErrorCode::kQueueFull:  // too much to do: try again
+    case interpool::ErrorCode::kCancelled:  // by the end of the pool
+    case interpool::ErrorCode::kShutdown: return 503;
     default: return 500;
   }
 }
 
-void answer(const char* what, interpool::Future<std::string> future) {
-  const auto result = future.result();
-  std::printf("%s: %d\n", what, result ? 200 : status_of(result.error()));
+int answer(const interpool::Submitter& pool, std::chrono::milliseconds bound, const char* name,
+           auto argument) {
+  try {
+    auto future = pool.call<std::string>(name, argument);
+    if (!future.wait_for(bound)) {
+      future.cancel();  // what runs already runs to its end
+      return 504;
+    }
+    (void)future.get();  // what the client gets
+    return 200;
+  } catch (const interpool::Error& error) {
+    return status_of(error);
+  }
 }
 
 }  // namespace
@@ -32,16 +44,15 @@ int main() {
   interpool::Runtime python;
   interpool::SubinterpreterExecutor pool(python, {.pinned_workers = 1, .queue_capacity = 64});
   const interpool::Submitter request = pool.with({.name = "GET /", .timeout = 30s});
-  answer("upper", request.call<std::string>("builtins:str.upper", "fine"));
-  answer("fails", request.call<std::string>("builtins:chr", -1));
-  answer("no text", request.call<std::string>("builtins:len", "fine"));
-  answer("late", pool.with({.timeout = 0s}).call<std::string>("builtins:str", 1));
+  std::printf("upper: %d\n", answer(request, 60s, "builtins:str.upper", "fine"));
+  std::printf("fails: %d\n", answer(request, 60s, "builtins:chr", -1));
+  std::printf("not UTF-8: %d\n", answer(request, 60s, "builtins:str.upper", "\xFF"));
+  std::printf("no text: %d\n", answer(request, 60s, "builtins:len", "fine"));
+  std::printf("late: %d\n", answer(pool.with({.timeout = 0s}), 60s, "builtins:str", 1));
 
   std::promise<void> enough;
   auto busy = pool.submit([&] { enough.get_future().wait(); });
-  auto queued = request.call<std::string>("builtins:str", 1);
-  queued.cancel();  // what runs already would run to its end
-  answer("client has gone", std::move(queued));
+  std::printf("takes too long: %d\n", answer(request, 10ms, "builtins:str", 1));
   enough.set_value();
   busy.get();
 }

@@ -20,8 +20,9 @@ struct CallOptions {
   std::optional<std::chrono::steady_clock::time_point> deadline = {};
   /// ContextVars that are set while the task runs. It then has a copy of its worker's context to itself: what
   /// it sets is gone after it. The values are owned by the task, and die as its arguments do. Where one
-  /// cannot be set the task fails without having run, by what looking the variable up raised, or with
-  /// UsageError if it is no ContextVar.
+  /// cannot be set the task fails without having run, by what looking the variable up raised, with
+  /// UsageError if it is no ContextVar, or with ConversionError at context['module:NAME'] if the value does
+  /// not convert.
   ContextVars context = {};
 };
 

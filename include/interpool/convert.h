@@ -211,9 +211,9 @@ class INTERPOOL_API Decoder {
   [[noreturn]] void fail(std::string reason) const;
   /// For std::variant.
   virtual detail::Attempts& attempts() noexcept = 0;
-  /// For std::variant: whether a str may stand for what has no kind of its own, as it does in JSON for bytes
-  /// and times.
-  [[nodiscard]] virtual bool str_may_be_other() const { return false; }
+  /// For std::variant: what a str may stand for besides text. kOther in JSON, where bytes and times are text;
+  /// of a key there, the kind of the bool or number that its text is. Else kStr: nothing.
+  [[nodiscard]] virtual Kind str_stands_for() const { return Kind::kStr; }
 
  protected:
   ~Decoder();
@@ -338,12 +338,16 @@ constexpr Fit fit_of(Kind kind, Kind likely, std::initializer_list<Kind> possibl
 }
 constexpr Fit fit_of_int(Kind kind) { return fit_of(kind, Kind::kInt, {Kind::kBool, Kind::kOther}); }
 
-/// The same for what `in` stands for.
+/// The same for a str that stands for something else as well. `text_first`: it is rather text than a bool or
+/// number, since another alternative is likely to be text.
 template <class T>
-Fit fit(const Decoder& in, Kind kind) {
-  const Fit of_kind = fit<T>(kind);
-  if (of_kind != Fit::kNever || kind != Kind::kStr || !in.str_may_be_other()) return of_kind;
-  return std::max(fit<T>(Kind::kBytes), fit<T>(Kind::kOther)) == Fit::kNever ? Fit::kNever : Fit::kPossible;
+constexpr Fit fit_of_str(Kind stands_for, bool text_first) {
+  const Fit as_text = fit<T>(Kind::kStr);
+  const Fit as_other = fit<T>(stands_for);
+  if (as_text == Fit::kLikely) return Fit::kLikely;
+  if (as_other == Fit::kLikely && stands_for != Kind::kOther && !text_first) return Fit::kLikely;
+  const Fit best = std::max({as_text, as_other, fit<T>(Kind::kBytes), fit<T>(Kind::kOther)});
+  return best == Fit::kNever ? Fit::kNever : Fit::kPossible;
 }
 
 /// Reads `in` as one of the alternatives that fit: the likely ones first, each in its order. Throws what the
@@ -841,7 +845,10 @@ struct Converter<std::variant<Ts...>> {
   }
   static std::variant<Ts...> decode(Decoder& in) {
     const Kind kind = in.kind();
-    const Fit fits[] = {detail::fit<Ts>(in, kind)...};
+    const Kind stands_for = kind == Kind::kStr ? in.str_stands_for() : kind;
+    const bool text_first = takes(Kind::kStr) == Fit::kLikely;
+    const Fit fits[] = {
+        (stands_for == kind ? detail::fit<Ts>(kind) : detail::fit_of_str<Ts>(stands_for, text_first))...};
     std::optional<std::variant<Ts...>> value;
     detail::decode_alternative(
         in, fits, [&](std::size_t index) { decode_at(in, index, value, std::index_sequence_for<Ts...>{}); });

@@ -232,7 +232,8 @@ struct CallableResult<F> : std::invoke_result<F&> {};
 /// submission; unaddressed ones are taken in that order by whichever worker is free.
 class INTERPOOL_API Submitter {
  public:
-  /// The same way with these options. Throws UsageError if both a timeout and a deadline are given.
+  /// The same way with these options. Throws UsageError if both a timeout and a deadline are given, and for a
+  /// context variable whose name is not "module:NAME".
   [[nodiscard]] Submitter with(CallOptions options) const;
 
   /// Runs a callable, with a Worker& if it takes one. Throws if it was not accepted.

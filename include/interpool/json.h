@@ -15,8 +15,8 @@ namespace interpool {
 
 /// How JSON text is laid out.
 struct JsonOptions {
-  /// Blanks by which each level of containers is indented, an entry to a line. 0: all in one line, without
-  /// blanks.
+  /// Blanks by which each level of containers is indented, an entry to a line, at most 100. 0: all in one
+  /// line, without blanks.
   std::size_t indent = 0;
 };
 
@@ -29,9 +29,13 @@ INTERPOOL_API void decode_json(std::string_view text, FunctionRef<void(Decoder&)
 
 /// The value as JSON (RFC 8259, in UTF-8), by the same Converter that takes it into Python: a struct with
 /// kFields is an object, a std::optional without a value null. docs/conversion.md has the table. What
-/// from_json() could not read back as the same type is a ConversionError with its path: NaN and infinities,
-/// text that is not UTF-8, keys that are neither text nor numbers, two keys of one text, callables, Buffers
-/// of other elements than bytes.
+/// JSON has no form for is a ConversionError with its path: NaN and infinities, text that is not UTF-8, keys
+/// that are neither text nor numbers, two keys of one text, callables, Buffers of other elements than bytes.
+///
+/// The rest comes back from from_json() as it was, with these exceptions: a variant whose alternatives look
+/// alike in JSON may come back as another of them (text and bytes are both text there, a vector and a set
+/// both arrays, and so is a key "1" of a variant of std::string and int); bytes and tuples in a Value as str
+/// and lists, and its keys as str; a path with a NUL is a ConversionError there.
 ///
 /// Uses no Python: any thread, at any time, without a Runtime.
 template <Encodable T>

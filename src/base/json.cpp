@@ -284,14 +284,16 @@ class ValueBuilder {
       position = syntax->byte;
       if (const auto at = what.find("syntax error while"); at != std::string_view::npos)
         what.remove_prefix(at);
-      const auto quoted = what.find("; last read: '");
+      constexpr std::string_view kQuotes = "; last read: '";
+      const auto quoted = what.find(kQuotes);
       reason = what.substr(0, quoted);
       const std::string_view last =
           std::string_view(token).substr(token.size() - std::min<std::size_t>(token.size(), 40));
       if (quoted != std::string_view::npos) {
         reason += fmt::format("; last read: '{}'", with_escapes(last));
-        const auto rest = what.rfind("'; expected ");
-        if (rest != std::string_view::npos && rest > quoted) reason += what.substr(rest + 1);
+        // Behind the quotation, which may contain anything.
+        const std::size_t rest = quoted + kQuotes.size() + token.size() + 1;
+        if (rest < what.size()) reason += what.substr(rest);
       }
     } else {
       reason = fmt::format("a number that is too large: {}…", std::string_view(token).substr(0, 40));
@@ -373,7 +375,7 @@ class JsonDecoder : public ValueDecoder {
  public:
   using ValueDecoder::ValueDecoder;
 
-  [[nodiscard]] bool str_may_be_other() const override { return true; }
+  [[nodiscard]] Kind str_stands_for() const override { return Kind::kOther; }
   Bytes get_bytes() override {
     return read("bytes", bytes_of_base64, "no base64 as RFC 4648 has it, with padding");
   }
@@ -411,6 +413,10 @@ class JsonKeyDecoder final : public JsonDecoder {
  public:
   using JsonDecoder::JsonDecoder;
 
+  [[nodiscard]] Kind str_stands_for() const override {
+    const Value scalar = of_text();
+    return scalar.kind() == Kind::kStr ? Kind::kOther : scalar.kind();
+  }
   bool get_bool() override { return of_scalar(&Decoder::get_bool); }
   std::int64_t get_int() override { return of_scalar(&Decoder::get_int); }
   std::optional<std::int64_t> small_int() override { return of_scalar(&Decoder::small_int); }
@@ -419,20 +425,24 @@ class JsonKeyDecoder final : public JsonDecoder {
   double get_float() override { return of_scalar(&Decoder::get_float); }
 
  private:
-  template <class T>
-  T of_scalar(T (Decoder::*get)()) {
+  /// The bool or number that the text is, or the text.
+  [[nodiscard]] Value of_text() const {
     const std::string& text = value().as_str();
-    Value scalar = value();
     // Nothing but the scalar: no blanks around it.
     constexpr std::string_view kBegin = "-0123456789tf";
     if (!text.empty() && kBegin.find(text.front()) != std::string_view::npos &&
         text.find_first_of(" \t\r\n") == std::string::npos) {
       try {
-        scalar = parse(text);
+        return parse(text);
       } catch (const ConversionError&) {
-        // It is text, then, and wanted as something else.
+        // It is text, then.
       }
     }
+    return value();
+  }
+  template <class T>
+  T of_scalar(T (Decoder::*get)()) {
+    const Value scalar = of_text();
     ValueDecoder decoder(scalar, attempts(), at());
     return (decoder.*get)();
   }
@@ -450,6 +460,11 @@ void JsonDecoder::visit_entry(const Value::Entry& entry, const PathStep& at,
 namespace detail {
 
 std::string encode_json(FunctionRef<void(Encoder&)> write, const JsonOptions& options) {
+  constexpr std::size_t kMostIndent = 100;
+  if (options.indent > kMostIndent) {
+    throw UsageError(
+        fmt::format("JsonOptions::indent is {}, and must be at most {}", options.indent, kMostIndent));
+  }
   JsonEncoder encoder(options.indent);
   write(encoder);
   return encoder.take();

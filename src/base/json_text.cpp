@@ -174,7 +174,7 @@ std::optional<DayTime> duration_of_text(std::string_view text) {
   Scanner scanner(text);
   const bool negative = scanner.take('-');
   if (!scanner.take('P') || scanner.done()) return std::nullopt;
-  Wide micros = 0;  // cannot overflow: it is of few numbers, with few digits
+  Wide micros = 0;  // cannot overflow: each unit comes once at most, with few digits
   if (const auto days = scanner.number(kMostDigits)) {
     if (!scanner.take('D')) return std::nullopt;
     micros = static_cast<Wide>(*days) * kDay * kMicro;
@@ -186,6 +186,7 @@ std::optional<DayTime> duration_of_text(std::string_view text) {
     if (!count) return std::nullopt;
     std::optional<std::int32_t> rest = 0;
     if (scanner.take('.')) {
+      if (!units.ends_with('S')) return std::nullopt;
       units = "S";
       rest = scanner.fraction();
       if (!rest) return std::nullopt;

@@ -73,13 +73,14 @@ void PythonEncoder::begin_dict(std::size_t size) { begin(Container::kDict, 2 * s
 void PythonEncoder::begin_set(std::size_t size) { begin(Container::kSet, size, PySet_New(nullptr)); }
 
 void PythonEncoder::begin_object(std::string_view type, std::size_t size) {
-  PyObject* found = interpreter_.function(interpreter_.table().entry(type));
+  const detail::FunctionEntry& entry = interpreter_.table().entry(type);
+  PyObject* found = interpreter_.function(entry);
   if (found == nullptr) raise_for(type);
   // Held: what is looked up anew meanwhile is dropped.
   Object held = Object::share(found);
   begin(Container::kObject, 2 * size, PyDict_New());
   frames_.back().type = held.release();
-  frames_.back().name = type;
+  frames_.back().name = entry.name;  // the table's: what `type` shows may have gone by end()
 }
 
 void PythonEncoder::put_callable(detail::NativeCallable& callable) {
@@ -89,12 +90,14 @@ void PythonEncoder::put_callable(detail::NativeCallable& callable) {
 void PythonEncoder::begin(Container kind, std::size_t size, PyObject* container) {
   Object owned = Object::take(container);
   if (!owned) fail_raised();
-  if (frames_.size() >= kMaxDepth) {
-    fail(fmt::format("nested deeper than {} containers, or contains itself", kMaxDepth));
-  }
   // Not the empty tuple, which is one for all and never the collector's.
   const bool hidden =
       (kind == Container::kList || kind == Container::kTuple) && PyObject_GC_IsTracked(container) != 0;
+  // Before anything that may run Python code, as the path of an error does.
+  if (hidden) PyObject_GC_UnTrack(container);
+  if (frames_.size() >= kMaxDepth) {
+    fail(fmt::format("nested deeper than {} containers, or contains itself", kMaxDepth));
+  }
   frames_.push_back({.kind = kind,
                      .size = size,
                      .container = container,
@@ -102,7 +105,6 @@ void PythonEncoder::begin(Container kind, std::size_t size, PyObject* container)
                      .type = nullptr,
                      .hidden = hidden,
                      .name = {}});
-  if (hidden) PyObject_GC_UnTrack(container);
   (void)owned.release();
 }
 

@@ -14,9 +14,10 @@ EXPECTED = {
     "cookbook_request_handler": """\
 upper: 200
 fails: 500
-no text: 400
+not UTF-8: 400
+no text: 500
 late: 503
-client has gone: 499
+takes too long: 504
 """,
     "cookbook_request_context": """\
 [17] GET /

@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -52,6 +53,9 @@ using OfNoClass = Numbered<4>;
 using Missing = Numbered<5>;
 /// Has a field that the class does not take.
 using Unfit = Numbered<6>;
+using Watcher = Numbered<8>;
+/// Its Converter has the name of its class for as long as it writes it only.
+struct Hasty {};
 struct Chain {
   std::vector<Chain> items;
 };
@@ -80,6 +84,20 @@ inline constexpr auto interpool::kFields<Greedy> =
 template <>
 inline constexpr auto interpool::kFields<Finder> =
     interpool::fields("interpool_classes:Finder", interpool::field("number", &Finder::number));
+template <>
+inline constexpr auto interpool::kFields<Watcher> =
+    interpool::fields("interpool_classes:Watcher", interpool::field("number", &Watcher::number));
+template <>
+struct interpool::Converter<Hasty> {
+  static void encode(Encoder& out, Hasty /*value*/) {
+    std::string name = "interpool_classes:Curious";
+    out.begin_object(name, 1);
+    name.assign(name.size(), 'x');
+    out.put_str("number");
+    out.put_int(-1);
+    out.end();
+  }
+};
 template <>
 inline constexpr auto interpool::kFields<Leaver> =
     interpool::fields("interpool_classes:Leaver", interpool::field("number", &Leaver::number));
@@ -184,6 +202,19 @@ TEST_F(Classes, AreNotFoundInWhatIsHalfMade) {
   EXPECT_EQ(get(pool().call<int>("interpool_classes:found", pair)), 1) << "the full list";
 }
 
+TEST_F(Classes, AreNotFoundInWhatIsTooDeep) {
+  Chain chain;
+  for (std::size_t i = 0; i < kMaxDepth; ++i) {
+    std::vector<Chain> items;
+    items.push_back(std::move(chain));
+    chain.items = std::move(items);
+  }
+  // The path of the error is its repr().
+  const auto failed = error<ConversionError>(std::map<Watcher, Chain>{{{7}, chain}});
+  EXPECT_EQ(failed.path().substr(0, 40), "args[1]['7, 0 half made'].items[0].items");
+  EXPECT_NE(failed.reason().find("nested deeper"), std::string::npos) << failed.reason();
+}
+
 TEST_F(Classes, CannotTakeAwayWhatIsHalfMade) {
   EXPECT_EQ(repr(std::vector<Greedy>{{1}, {2}, {3}}), "[Greedy(1), Greedy(2), Greedy(3)]");
 }
@@ -208,6 +239,8 @@ TEST_F(Classes, RaiseTheTasksErrorWithANote) {
   EXPECT_EQ(error<PythonError>(Missing{}).type(), "AttributeError");
   EXPECT_EQ(note(error<PythonError>(Missing{})),
             "args[1]: an instance of 'interpool_classes:missing' was to be made here");
+  EXPECT_EQ(note(error<PythonError>(Hasty{})),
+            "args[1]: an instance of 'interpool_classes:Curious' was to be made here");
   EXPECT_NE(error<PythonError>(OfNoClass{}).python_message().find("not callable"), std::string::npos);
   EXPECT_EQ(error<SystemExitError>(Leaver{3}).exit_code(), 3);
   EXPECT_THROW(error<KeyboardInterruptError>(std::set<Curious>{{13}}).raise(), KeyboardInterruptError);

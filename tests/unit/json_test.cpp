@@ -176,6 +176,9 @@ TEST(Json, IndentsIfAsked) {
   "b": null
 })");
   EXPECT_EQ(from_json<Value>(to_json(value, {.indent = 7})), value);
+  EXPECT_EQ(from_json<Value>(to_json(value, {.indent = 100})), value);
+  EXPECT_EQ(error_of<UsageError>([&] { return to_json(value, {.indent = 101}); }).message(),
+            "JsonOptions::indent is 101, and must be at most 100");
 }
 
 TEST(Json, HasTextForKeys) {
@@ -248,6 +251,11 @@ TEST(Json, HasTimesAsIsoText) {
                            "P1M",
                            "P1W",
                            "PT1.5M",
+                           "PT1S1S",
+                           "PT1S1.5S",
+                           "PT1.5S1.5S",
+                           "PT1.5S1S",
+                           "PT1.5H1.5S",
                            "PT1.S",
                            "PT.5S",
                            "PT0.0000001S",
@@ -300,6 +308,30 @@ TEST(Json, LetsAVariantHaveWhatIsTextThere) {
             (std::variant<Bytes, std::string>("AA==")));
 }
 
+TEST(Json, LetsAVariantOfKeysBeWhatTheTextIs) {
+  using Number = std::variant<bool, int>;
+  expect_both_ways(std::map<Number, int>{{true, 5}, {1, 6}, {0, 7}}, R"({"true":5,"0":7,"1":6})");
+  expect_both_ways(std::map<std::variant<int, bool>, int>{{1, 6}, {true, 5}}, R"({"1":6,"true":5})");
+  using Float = std::variant<double, int>;
+  expect_both_ways(std::map<Float, int>{{1.0, 1}, {1.5, 2}, {1, 3}}, R"({"1.0":1,"1.5":2,"1":3})");
+  EXPECT_EQ((from_json<std::map<std::variant<double, Bytes>, int>>(R"({"1":0})")),
+            (std::map<std::variant<double, Bytes>, int>{{1.0, 0}}));
+  using Nested = std::variant<Micros, Number>;
+  expect_both_ways(std::map<Nested, int>{{Micros(1'000'000), 1}, {Number(true), 2}, {Number(7), 3}},
+                   R"({"PT1S":1,"true":2,"7":3})");
+  expect_both_ways(std::map<std::optional<Number>, int>{{Number(true), 2}}, R"({"true":2})");
+  expect_both_ways(std::map<std::variant<int, BigInt>, int>{{*BigInt::parse("99999999999999999999"), 1}},
+                   R"({"99999999999999999999":1})");
+  EXPECT_THROW(((void)from_json<std::map<Number, int>>(R"({"x":1})")), ConversionError);
+  EXPECT_THROW(((void)from_json<std::map<Number, int>>(R"({"1.5":1})")), ConversionError);
+  // Text is first of all text, and nothing but a key's is a number.
+  using Text = std::variant<bool, int, std::string>;
+  expect_both_ways(std::map<Text, int>{{"5", 1}, {"true", 2}}, R"({"5":1,"true":2})");
+  expect_both_ways(std::vector<Text>{"5", 5, "true", true}, R"(["5",5,"true",true])");
+  EXPECT_THROW((void)from_json<Number>(R"("5")"), ConversionError);
+  EXPECT_THROW((void)from_json<Number>(R"("true")"), ConversionError);
+}
+
 TEST(Json, HasNoFunctions) {
   EXPECT_EQ(error_of_value(Callback([] { return 1; }, "one")).reason(), "JSON has no functions");
 }
@@ -333,9 +365,16 @@ TEST(Json, SaysWhereTextIsNone) {
     EXPECT_THROW((void)from_json<Value>(text), ConversionError) << text;
   }
   // Bytes that are no text, and much of it, are no part of the message.
-  const std::string message = error_of_text<Value>("\"" + std::string(10'000, 'x') + "\xFF").message();
-  EXPECT_LT(message.size(), 400U);
-  EXPECT_EQ(message.find('\xFF'), std::string::npos);
+  for (const std::string begin : {"", "'; expected ", "; last read: '"}) {
+    const std::string message =
+        error_of_text<Value>("\"" + begin + std::string(10'000, 'x') + "\xFF").message();
+    EXPECT_LT(message.size(), 400U) << begin;
+    EXPECT_EQ(message.find('\xFF'), std::string::npos) << begin;
+  }
+  EXPECT_EQ(
+      error_of_text<Value>("{\"a'; expected \xFF").reason(),
+      "no JSON at line 1, column 16: syntax error while parsing object key - invalid string: ill-formed "
+      "UTF-8 byte; last read: '\"a'; expected \\xff'; expected string literal");
 }
 
 TEST(Json, NamesNoKeyTwice) {

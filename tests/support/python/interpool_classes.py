@@ -86,6 +86,17 @@ def found(*_):
     return Finder.found
 
 
+class Watcher:
+    """Says how many lists it can find that lack items."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __repr__(self):
+        lists = [thing for thing in gc.get_objects() if type(thing) is list]
+        return f"'{self.number}, {sum(len(thing) > len(gc.get_referents(thing)) for thing in lists)} half made'"
+
+
 class Leaver:
     def __init__(self, number):
         raise SystemExit(number)
