@@ -205,9 +205,9 @@ TEST_F(Classes, AreNotFoundInWhatIsHalfMade) {
 TEST_F(Classes, AreNotFoundInWhatIsTooDeep) {
   Chain chain;
   for (std::size_t i = 0; i < kMaxDepth; ++i) {
-    std::vector<Chain> items;
-    items.push_back(std::move(chain));
-    chain.items = std::move(items);
+    Chain outer;
+    outer.items.push_back(std::move(chain));
+    chain = std::move(outer);
   }
   // The path of the error is its repr().
   const auto failed = error<ConversionError>(std::map<Watcher, Chain>{{{7}, chain}});
