@@ -80,6 +80,7 @@ void WorkerThread::run(python::ThreadState state) noexcept {
       if (task->only_reference()) put_down();
       if (count % kYieldAfter == 0) yield();
       if (membership_.due()) {  // last: somebody may have replaced the interpreter meanwhile
+        put_down();             // before an interpreter ends, which may take long
         membership_.detach();
         attached = false;
         break;
@@ -208,15 +209,14 @@ void WorkerThread::arrived(bool warm) noexcept {
 }
 
 TaskBase* WorkerThread::take_from(TaskQueue& queue) noexcept {
-  if (took_from_ != nullptr && took_from_ != &queue) put_down();
+  if (took_from_ != &queue) put_down();
   TaskBase* task = queue.take(seat_at(queue));
   took_from_ = task == nullptr ? nullptr : &queue;
   return task;
 }
 
 void WorkerThread::put_down() noexcept {
-  took_from_->put_down(seat_at(*took_from_));
-  took_from_ = nullptr;
+  if (TaskQueue* queue = std::exchange(took_from_, nullptr)) queue->put_down(seat_at(*queue));
 }
 
 TaskBase* WorkerThread::next() noexcept {

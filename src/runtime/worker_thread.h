@@ -123,7 +123,7 @@ class WorkerThread {
     return &queue == &own_ ? own_seat_ : shared_seat_;
   }
   TaskBase* take_from(TaskQueue& queue) noexcept;
-  /// Drops the reference to the task at hand.
+  /// Drops the reference to the task at hand, if there is one.
   void put_down() noexcept;
   /// The next task, held by its queue until the next call, or null.
   TaskBase* next() noexcept;

@@ -43,6 +43,7 @@ PROLOGUE = """\
 #include <interpool/interpool.h>
 #include <chrono>
 #include <cstdio>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>

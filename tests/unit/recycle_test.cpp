@@ -75,6 +75,17 @@ TEST(Recycling, APinnedWorkerGetsANewInterpreterAfterSoManyTasks) {
   wait_for_interpreters(0);  // the third one, too; nobody has asked for a fourth
 }
 
+TEST(Recycling, TheLastResultOfAnInterpreterIsLetGo) {
+  SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1, .recycle = {.after_tasks = 1}});
+  auto value = std::make_shared<int>(1);
+  const std::weak_ptr<int> result = value;
+  Future<std::shared_ptr<int>> future = pool.pinned(0).submit([value = std::move(value)] { return value; });
+  future.wait();
+  wait_until([] { return runtime().interpreter_count() == 0; });
+  future = {};
+  EXPECT_TRUE(result.expired()) << "the worker holds it until there is another task";
+}
+
 TEST(Recycling, CountsFailedTasksToo) {
   SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1, .recycle = {.after_tasks = 2}});
   const std::int64_t first = interpreter(pool.pinned(0));
