@@ -108,6 +108,21 @@ CreatedInterpreter create_interpreter(Mutex& serial, bool shared) {
   return {std::move(state), {}};
 }
 
+namespace {
+
+/// Has the handle drop what the interpreter's last Python code, that of `atexit` and of destructors, has it
+/// look up: CPython clears the interpreter's dict after that code.
+void clear_at_the_end(detail::InterpreterHandle& interpreter) noexcept {
+  constexpr const char* kName = "interpool.clear_at_the_end";
+  PyObject* dict = PyInterpreterState_GetDict(interpreter.state());
+  const Object capsule = Object::take(PyCapsule_New(&interpreter, kName, [](PyObject* self) {
+    static_cast<detail::InterpreterHandle*>(PyCapsule_GetPointer(self, kName))->clear();
+  }));
+  if (dict == nullptr || !capsule || PyDict_SetItemString(dict, kName, capsule.get()) != 0) PyErr_Clear();
+}
+
+}  // namespace
+
 bool end_interpreter(detail::InterpreterHandle& interpreter, ThreadState& state,
                      std::chrono::steady_clock::time_point deadline) noexcept {
   state.attach();
@@ -121,6 +136,7 @@ bool end_interpreter(detail::InterpreterHandle& interpreter, ThreadState& state,
     state.attach();
   }
   interpreter.clear();  // again, for what these threads have left there
+  clear_at_the_end(interpreter);
   Py_EndInterpreter(state.release());
   return true;
 }

@@ -235,6 +235,22 @@ TEST(Recycling, TheLastPythonCodeOfAnInterpreterMayStillCallBack) {
   EXPECT_TRUE(refused);
 }
 
+TEST(Recycling, WhatTheLastPythonCodeLooksUpDiesWithTheInterpreter) {
+  SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1, .recycle = {.after_tasks = 1}});
+  auto value = std::make_shared<int>(7);
+  const std::weak_ptr<int> function = value;
+  int result = 0;
+  get(pool.pinned(0).submit([&, value = std::exchange(value, nullptr)](Worker& worker) {
+    worker.exec("def keep(function):\n    global last\n    last = function\n");
+    worker.call<void>("__main__:keep", Callback([value] { return *value; }));
+    worker.call<void>("atexit:register",
+                      Callback([&](Worker& ending) { result = ending.call<int>("__main__:last"); }));
+  }));
+  wait_until([] { return runtime().interpreter_count() == 0; });
+  EXPECT_EQ(result, 7);
+  EXPECT_TRUE(function.expired());
+}
+
 TEST(Recycling, AnInterpreterThatCannotEndIsTriedAgain) {
   SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1, .recycle = {.after_tasks = 1}});
   Event released;
