@@ -1,5 +1,7 @@
 #include "interpool/chrono.h"
 
+#include "base/day_time.h"
+
 #include <cmath>
 #include <numeric>
 
@@ -7,12 +9,7 @@ namespace interpool::detail {
 
 namespace {
 
-__extension__ typedef __int128 Wide;            // NOLINT(modernize-use-using): takes no __extension__
-__extension__ typedef unsigned __int128 UWide;  // NOLINT(modernize-use-using)
-
-constexpr std::int64_t kDay = 86400;             // in seconds
-constexpr std::int64_t kMicro = 1'000'000;       // in a second
-constexpr std::int64_t kMostDays = 999'999'999;  // of a datetime.timedelta, on either side of 0
+using UWide = Uint128;
 
 [[noreturn]] void fail_too_long(const Encoder& out) {
   out.fail("longer than a datetime.timedelta can be, which is 999999999 days");
@@ -32,16 +29,9 @@ DayTime day_time_of(const Encoder& out, Ticks ticks, TickLength length) {
   }
   if (seconds > static_cast<UWide>(kMostDays) * kDay + kDay) fail_too_long(out);
   const auto total = static_cast<Wide>(seconds * kMicro + micros / denominator) * (ticks.negative ? -1 : 1);
-  constexpr Wide kMicrosOfDay = static_cast<Wide>(kDay) * kMicro;
-  Wide days = total / kMicrosOfDay;
-  Wide rest = total % kMicrosOfDay;
-  if (rest < 0) {
-    --days;
-    rest += kMicrosOfDay;
-  }
-  if (days > kMostDays || days < -kMostDays) fail_too_long(out);
-  return {static_cast<std::int64_t>(days), static_cast<std::int32_t>(rest / kMicro),
-          static_cast<std::int32_t>(rest % kMicro)};
+  const DayTime time = day_time_of(total);
+  if (time.days > kMostDays || time.days < -kMostDays) fail_too_long(out);
+  return time;
 }
 
 DayTime day_time_of(const Encoder& out, long double ticks, TickLength length) {
@@ -60,7 +50,7 @@ DayTime day_time_of(const Encoder& out, long double ticks, TickLength length) {
 }
 
 Ticks ticks_of(const Decoder& in, const DayTime& time, TickLength length) {
-  const Wide micros = (static_cast<Wide>(time.days) * kDay + time.seconds) * kMicro + time.microseconds;
+  const Wide micros = micros_of(time);
   const std::intmax_t common = std::gcd(length.denominator, static_cast<std::intmax_t>(kMicro));
   // A tick is `divisor` / `factor` microseconds, in lowest terms; so the remainder tells the whole truth.
   const Wide divisor = static_cast<Wide>(length.numerator) * (kMicro / common);
@@ -80,7 +70,7 @@ Ticks ticks_of(const Decoder& in, const DayTime& time, TickLength length) {
 }
 
 long double float_ticks_of(const DayTime& time, TickLength length) noexcept {
-  const Wide micros = (static_cast<Wide>(time.days) * kDay + time.seconds) * kMicro + time.microseconds;
+  const Wide micros = micros_of(time);
   return static_cast<long double>(micros) * static_cast<long double>(length.denominator) /
          (static_cast<long double>(length.numerator) * kMicro);
 }

@@ -1,5 +1,7 @@
 #include "base/json_text.h"
 
+#include "base/day_time.h"
+
 #include <fmt/format.h>
 
 #include <array>
@@ -10,14 +12,16 @@ namespace interpool {
 
 namespace {
 
-__extension__ typedef __int128 Wide;  // NOLINT(modernize-use-using): takes no __extension__
+using detail::day_time_of;
+using detail::kDay;
+using detail::kMicro;
+using detail::kMostDays;
+using detail::micros_of;
+using detail::Wide;
 
 constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-constexpr std::int64_t kMinute = 60;  // in seconds, as the next two
-constexpr std::int64_t kHour = 3600;
-constexpr std::int64_t kDay = 86400;
-constexpr std::int64_t kMicro = 1'000'000;       // in a second
-constexpr std::int64_t kMostDays = 999'999'999;  // of a datetime.timedelta, on either side of 0
+constexpr std::int64_t kMinute = 60;  // in seconds
+constexpr std::int64_t kHour = 3600;  // in seconds
 
 constexpr auto kDigitOf = [] {
   std::array<std::int8_t, 256> digits{};
@@ -94,18 +98,6 @@ void append_fraction(std::string& text, std::int32_t microseconds) {
   text.erase(text.find_last_not_of('0') + 1);
 }
 
-DayTime day_time_of(Wide micros) {
-  constexpr Wide kMicrosOfDay = static_cast<Wide>(kDay) * kMicro;
-  Wide days = micros / kMicrosOfDay;
-  Wide rest = micros % kMicrosOfDay;
-  if (rest < 0) {
-    --days;
-    rest += kMicrosOfDay;
-  }
-  return {static_cast<std::int64_t>(days), static_cast<std::int32_t>(rest / kMicro),
-          static_cast<std::int32_t>(rest % kMicro)};
-}
-
 }  // namespace
 
 std::string base64_of(std::span<const std::byte> bytes) {
@@ -150,8 +142,7 @@ std::optional<Bytes> bytes_of_base64(std::string_view text) {
 }
 
 std::string text_of_duration(const DayTime& duration) {
-  const Wide micros =
-      (static_cast<Wide>(duration.days) * kDay + duration.seconds) * kMicro + duration.microseconds;
+  const Wide micros = micros_of(duration);
   if (micros == 0) return "PT0S";
   const DayTime length = day_time_of(micros < 0 ? -micros : micros);
   std::string text = micros < 0 ? "-P" : "P";

@@ -68,29 +68,20 @@ void raise_if(const Failure& failure) {
   if (failure) failure->raise();
 }
 
-/// Detaches at the end of a scope.
-class Detach {
+/// What a scope ends with.
+template <void (Membership::*kEnd)() noexcept>
+class AtEnd {
  public:
-  explicit Detach(Membership& membership) noexcept : membership_(membership) {}
-  ~Detach() { membership_.detach(); }
-  Detach(const Detach&) = delete;
-  Detach& operator=(const Detach&) = delete;
+  explicit AtEnd(Membership& membership) noexcept : membership_(membership) {}
+  ~AtEnd() { (membership_.*kEnd)(); }
+  AtEnd(const AtEnd&) = delete;
+  AtEnd& operator=(const AtEnd&) = delete;
 
  private:
   Membership& membership_;
 };
-
-/// The same, after a call.
-class Rest {
- public:
-  explicit Rest(Membership& membership) noexcept : membership_(membership) {}
-  ~Rest() { membership_.rest(); }
-  Rest(const Rest&) = delete;
-  Rest& operator=(const Rest&) = delete;
-
- private:
-  Membership& membership_;
-};
+using Detach = AtEnd<&Membership::detach>;
+using Rest = AtEnd<&Membership::rest>;  // after a call
 
 const std::string& attaching() {
   static const std::string name = "attach()";
