@@ -69,19 +69,17 @@ void raise_if(const Failure& failure) {
 }
 
 /// What a scope ends with.
-template <void (Membership::*kEnd)() noexcept>
+template <class F>
 class AtEnd {
  public:
-  explicit AtEnd(Membership& membership) noexcept : membership_(membership) {}
-  ~AtEnd() { (membership_.*kEnd)(); }
+  explicit AtEnd(F end) noexcept : end_(std::move(end)) {}
+  ~AtEnd() { end_(); }
   AtEnd(const AtEnd&) = delete;
   AtEnd& operator=(const AtEnd&) = delete;
 
  private:
-  Membership& membership_;
+  F end_;
 };
-using Detach = AtEnd<&Membership::detach>;
-using Rest = AtEnd<&Membership::rest>;  // after a call
 
 const std::string& attaching() {
   static const std::string name = "attach()";
@@ -117,8 +115,6 @@ class AttachedWorker::Call {
  public:
   /// Throws ShutdownError if it is not admitted.
   Call(AttachedWorker& worker, const std::string& name) : worker_(admit(worker, name)), frame_(worker) {
-    // relaxed, as at the end: only this thread writes it.
-    worker.accepted_.store(worker.accepted_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     worker.calling_ = true;
     if (Observer* const observer = worker.core_->observer()) {
       TaskEvent event = worker.event();
@@ -133,13 +129,11 @@ class AttachedWorker::Call {
     Inside::finish_lines();
     worker_.calling_ = false;
     if (measured_) count_times();
-    std::atomic<std::uint64_t>& count = completed_ ? worker_.counts_.completed : worker_.counts_.failed;
-    // Counted first, so that who waits for the gate finds it counted; and not at all if it was given up.
-    const std::uint64_t before = count.load(std::memory_order_relaxed);
-    if (worker_.gate_.busy()) count.store(before + 1, std::memory_order_relaxed);
-    if (!worker_.gate_.leave()) {
-      count.store(before, std::memory_order_relaxed);  // given up by now
-    } else if (Observer* const observer = worker_.core_->observer()) {
+    if (!worker_.gate_.leave(
+            [&] { add_one(completed_ ? worker_.counts_.completed : worker_.counts_.failed); })) {
+      return;  // given up, and counted
+    }
+    if (Observer* const observer = worker_.core_->observer()) {
       TaskEvent event = worker_.event();
       event.settled = Clock::now();
       event.outcome = completed_ ? Outcome::kCompleted : Outcome::kFailed;
@@ -150,13 +144,27 @@ class AttachedWorker::Call {
   Call& operator=(const Call&) = delete;
 
   void completed() noexcept { completed_ = true; }
-  /// Membership::enter, which is measured if this call is.
+  /// Enters the interpreter, which is measured if this call is.
   Failure enter() noexcept {
-    if (!measured_) return worker_.membership_.enter_again() ? nullptr : worker_.membership_.enter();
-    const bool attaches = worker_.membership_.only_attaches();  // and does nothing else before the call
-    Failure failure = worker_.membership_.enter(&wait_);
-    if (attaches) worker_.times_.gil_wait.add(wait_.end - wait_.begin, worker_.sampler_.weight());
-    return failure;
+    Membership& membership = worker_.membership_;
+    if (!measured_ && membership.enter_again()) return nullptr;
+    bool attaches = membership.only_attaches();  // and does nothing else before the call
+    for (;;) {
+      Membership::Entry entry = membership.enter(measured_ ? &wait_ : nullptr);
+      if (!entry.replaced) {
+        if (measured_ && attaches) {
+          worker_.times_.gil_wait.add(wait_.end - wait_.begin, worker_.sampler_.weight());
+        }
+        return std::move(entry.failure);
+      }
+      membership.move();
+      attaches = false;
+    }
+  }
+  /// After the work, attached: what follows for a replaced interpreter is none of it.
+  void rest() noexcept {
+    if (measured_) end_ = Clock::now();
+    worker_.membership_.rest();
   }
 
  private:
@@ -170,13 +178,19 @@ class AttachedWorker::Call {
       worker.number_ = worker.core_->next_number();
       worker.called_ = Clock::now();
     }
-    if (!worker.gate_.try_enter()) throw ShutdownError("the executor is closed", {.task = name});
+    if (!worker.gate_.try_enter([&] { add_one(worker.accepted_); })) {
+      throw ShutdownError("the executor is closed", {.task = name});
+    }
     return worker;
   }
+  /// relaxed: only this thread writes the number; the gate publishes it.
+  static void add_one(std::atomic<std::uint64_t>& count) noexcept {
+    count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
   void count_times() noexcept {
-    const Clock::time_point now = Clock::now();
-    worker_.times_.running.add(now - wait_.end, worker_.sampler_.weight());
-    worker_.sampler_.measured(now - wait_.begin < kSlowTask);
+    const Clock::time_point end = std::max(end_, wait_.end);  // it may not have begun
+    worker_.times_.running.add(end - wait_.end, worker_.sampler_.weight());
+    worker_.sampler_.measured(end - wait_.begin < kSlowTask);
   }
 
   AttachedWorker& worker_;
@@ -184,6 +198,7 @@ class AttachedWorker::Call {
   bool completed_ = false;
   bool measured_ = false;
   GilWait wait_;
+  Clock::time_point end_;
 };
 
 AttachedWorker::AttachedWorker(std::shared_ptr<ExecutorCore> core, std::size_t index,
@@ -235,14 +250,15 @@ std::optional<std::string_view> AttachedWorker::task_name() const noexcept {
   return &name == &running_callable() ? std::string_view() : std::string_view(name);
 }
 
-void AttachedWorker::count_abandoned() noexcept {
-  counts_.abandoned.fetch_add(1, std::memory_order_relaxed);
+bool AttachedWorker::give_up() noexcept {
+  if (!gate_.give_up([&] { counts_.abandoned.fetch_add(1, std::memory_order_relaxed); })) return false;
   if (Observer* const observer = core_->observer()) {
     TaskEvent told = event();
     told.settled = Clock::now();
     told.outcome = Outcome::kAbandoned;
     observer->task_settled(told);
   }
+  return true;
 }
 
 TaskEvent AttachedWorker::event() const noexcept {
@@ -285,7 +301,7 @@ void AttachedWorker::call(const FunctionEntry& function, EncodeThunk encode, con
     failure = account.enter();
     if (!failure) {
       failure = python_call();
-      membership_.rest();
+      account.rest();
       if (!failure) account.completed();
     }
   }
@@ -307,14 +323,14 @@ void AttachedWorker::run(FunctionRef<void(Worker&)> work) {
     // Inside the call the thread has gone on to another interpreter, or has released the GIL.
     const python::GilRelease aside;
     membership_.attach();
-    const Detach at_end(membership_);
+    const AtEnd detach([&]() noexcept { membership_.detach(); });
     return work(worker);
   }
   require_not_forked();
   Call account(*this, running_callable());
   const python::GilRelease aside;
   raise_if(account.enter());
-  const Rest at_end(membership_);
+  const AtEnd rest([&]() noexcept { account.rest(); });
   Worker worker = view();
   work(worker);
   account.completed();

@@ -76,8 +76,8 @@ class AttachedWorker {
   [[nodiscard]] bool wait_until_idle(std::chrono::steady_clock::time_point deadline) const noexcept {
     return gate_.wait_until_idle(deadline);
   }
-  /// Gives a call under way up; false if there is none.
-  bool give_up() noexcept { return gate_.give_up(); }
+  /// Gives a call under way up: it counts, and the observer is told. False if there is none.
+  bool give_up() noexcept INTERPOOL_EXCLUDES(observed_mutex_);
   /// Of the call under way, or of the last one.
   [[nodiscard]] const std::string& call_name() const noexcept {
     return *name_.load(std::memory_order_acquire);  // pairs with Call
@@ -89,8 +89,6 @@ class AttachedWorker {
   [[nodiscard]] bool busy() const noexcept { return gate_.busy(); }
   [[nodiscard]] std::size_t index() const noexcept { return index_; }
   [[nodiscard]] const InterpreterPlace& place() const noexcept { return membership_.place(); }
-  /// The executor has given up the call under way: it counts, and the observer is told.
-  void count_abandoned() noexcept INTERPOOL_EXCLUDES(observed_mutex_);
 
  private:
   class Frame;

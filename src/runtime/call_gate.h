@@ -8,32 +8,48 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <thread>
 
 namespace interpool::detail {
 
 /// Whether a call is under way and whether calls are still admitted. Each thread has one of its own, so that
 /// threads which call all the time do not meet in one word; and they pay for no locked instruction, because
 /// who closes the gate, once, pays for both sides.
+///
+/// Each call is accounted for in the gate: `account` is called once for a call that is admitted, before
+/// anybody can give it up, and once when it has ended or is given up, before anybody can see that it is over.
 class CallGate {
  public:
   /// The thread that calls. False once closed.
-  bool try_enter() noexcept {
+  template <class F>
+  bool try_enter(F account) noexcept {
     call_.store(Call::kEntering, std::memory_order_relaxed);  // it publishes nothing
-    // Either we see that it has been closed, or who closes it sees us.
+    // Either we see that it has been closed, or who closes it sees us on the way, and waits for a moment.
     fence_.light();
-    const bool admitted = !closed_.load(std::memory_order_relaxed);
-    call_.store(admitted ? Call::kInside : Call::kNone, std::memory_order_relaxed);
-    if (!admitted) announce();
-    return admitted;
+    if (closed_.load(std::memory_order_relaxed)) {
+      call_.store(Call::kNone, std::memory_order_release);  // release: what the calls before did, as below
+      announce();
+      return false;
+    }
+    account();
+    call_.store(Call::kInside, std::memory_order_release);  // release: the account, for who gives it up
+    return true;
   }
-  /// The same thread, after each call. False if the call was given up meanwhile, and has been accounted for.
-  bool leave() noexcept INTERPOOL_EXCLUDES(mutex_) {
+  /// The same thread, after each call. False if the call was given up meanwhile: the account is not ours
+  /// then.
+  template <class F>
+  bool leave(F account) noexcept INTERPOOL_EXCLUDES(mutex_) {
+    call_.store(Call::kLeaving, std::memory_order_relaxed);  // it publishes nothing
+    fence_.light();                                          // as above
+    if (closed_.load(std::memory_order_relaxed)) return leave_closed(account);
+    account();
     call_.store(Call::kNone,
                 std::memory_order_release);  // release: what the call did is seen by who waits for its end
-    // As above: if we do not see that it has been closed, who closes it sees us outside, and gives nothing
-    // up.
+    // Who has closed it meanwhile has seen us leaving, and given nothing up; or sees us outside; or we see
+    // that somebody may wait for us.
     fence_.light();
-    return !closed_.load(std::memory_order_relaxed) || leave_closed();
+    if (closed_.load(std::memory_order_relaxed)) announce();
+    return true;
   }
 
   // Others, from any thread.
@@ -45,17 +61,22 @@ class CallGate {
     fence_.heavy();
   }
   [[nodiscard]] bool closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
-  /// Whether a call is under way that nobody has given up. acquire: pairs with leave().
+  /// Whether a call is under way that nobody has given up. acquire: pairs with leave() and give_up(), and
+  /// their accounts.
   [[nodiscard]] bool busy() const noexcept {
-    return call_.load(std::memory_order_acquire) != Call::kNone && !given_up_.load(std::memory_order_relaxed);
+    return call_.load(std::memory_order_acquire) != Call::kNone && !given_up_.load(std::memory_order_acquire);
   }
-  /// After close(): gives the call under way up. False if there is none, if somebody has done that, or if it
-  /// does not know yet whether it is admitted, which it will in a moment.
-  bool give_up() noexcept INTERPOOL_EXCLUDES(mutex_) {
+  /// After close(): gives the call under way up. False if there is none, or if somebody has done that.
+  template <class F>
+  bool give_up(F account) noexcept INTERPOOL_EXCLUDES(mutex_) {
+    // A thread on its way in or out is nowhere for a few instructions, unless the system has stopped it
+    // there.
+    while (on_the_way()) std::this_thread::yield();
     {
       const MutexLock lock(mutex_);
-      if (!busy() || call_.load(std::memory_order_relaxed) == Call::kEntering) return false;
-      given_up_.store(true, std::memory_order_relaxed);
+      if (!busy()) return false;
+      account();
+      given_up_.store(true, std::memory_order_release);  // release: the account
     }
     announce();  // others may wait for it, too
     return true;
@@ -72,14 +93,21 @@ class CallGate {
   }
 
  private:
-  enum class Call : std::uint8_t { kNone, kEntering, kInside };
+  enum class Call : std::uint8_t { kNone, kEntering, kInside, kLeaving };
 
-  bool leave_closed() noexcept INTERPOOL_EXCLUDES(mutex_) {
+  [[nodiscard]] bool on_the_way() const noexcept {
+    const Call call = call_.load(std::memory_order_acquire);  // acquire: pairs with try_enter()
+    return call == Call::kEntering || call == Call::kLeaving;
+  }
+  template <class F>
+  bool leave_closed(F account) noexcept INTERPOOL_EXCLUDES(mutex_) {
     bool given_up = false;
     {
       // Who gives it up either comes before us, and we see it, or after us, and sees us outside.
       const MutexLock lock(mutex_);
       given_up = given_up_.load(std::memory_order_relaxed);
+      if (!given_up) account();
+      call_.store(Call::kNone, std::memory_order_release);  // release: as in leave()
     }
     announce();
     return !given_up;

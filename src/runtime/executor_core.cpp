@@ -332,6 +332,8 @@ void ExecutorCore::tell_settled(const TaskBase& task, Outcome outcome, std::stri
   event.worker = worker;
   event.settled = Clock::now();
   event.outcome = outcome;
+  // Its worker is about to say when it began.
+  if (outcome == Outcome::kAbandoned && !event.started) event.started = event.settled;
   task.core_->observer()->task_settled(event);
 }
 
@@ -747,9 +749,7 @@ void ExecutorCore::abandon_running(std::vector<std::string>& names) {
   }
   abandon(runtime_->main_worker());
   for (const auto& worker : attached()) {
-    if (!worker->give_up()) continue;
-    names.push_back(worker->call_name());
-    worker->count_abandoned();
+    if (worker->give_up()) names.push_back(worker->call_name());
   }
 }
 

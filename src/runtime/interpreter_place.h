@@ -39,6 +39,11 @@ class InterpreterPlace {
   /// Has another interpreter take the place of this one, which its threads leave, unless one before it still
   /// stands, or there is no memory. Whether it is retired.
   bool replace(InterpreterGroup& worn) noexcept INTERPOOL_EXCLUDES(mutex_);
+  /// Whether the interpreter that new tasks would run in has been created.
+  [[nodiscard]] bool exists() const noexcept INTERPOOL_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    return group_->exists();
+  }
   /// How many interpreters are here that have been created and not ended.
   [[nodiscard]] std::size_t standing() const noexcept INTERPOOL_EXCLUDES(mutex_);
   /// Has the threads look whether there is something to do.

@@ -19,35 +19,35 @@ constexpr std::chrono::milliseconds kPatience(500);
 
 }  // namespace
 
-Failure Membership::enter(GilWait* wait) noexcept {
+Membership::Entry Membership::enter(GilWait* wait) noexcept {
   if (wait != nullptr) wait->begin = Clock::now();
   for (;;) {
     if (group_ == nullptr) group_ = place_->group();
     const bool joins = !inside();
-    const Failure not_entered = group_->enter(state_);
+    Failure not_entered = group_->enter(state_);
     // Also where setting it up has failed: it is there.
     if (joins && inside()) tell_started();
     if (not_entered) {
       if (wait != nullptr) wait->end = Clock::now();
-      if (inside() || !group_->retired()) return not_entered;
+      if (inside() || !group_->retired()) return {.failure = std::move(not_entered)};
       group_ = nullptr;  // it was replaced before we came
       continue;
     }
     if (!group_->retired()) break;
     detach();
-    move();
+    return {.replaced = true};
   }
   if (wait != nullptr) wait->end = Clock::now();
   if (!started_ && setup_.hooks != nullptr) {
     Worker worker = view();
     if (Failure failure = run_start_hooks(*setup_.hooks, worker)) {
       state_.detach();
-      return failure;
+      return {.failure = std::move(failure)};
     }
     started_ = true;
   }
   ready_ = true;
-  return nullptr;
+  return {};
 }
 
 void Membership::tell_started() const noexcept {

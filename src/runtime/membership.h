@@ -56,10 +56,16 @@ class Membership {
     group_ = place_->group();
     state_ = std::move(state);
   }
+  struct Entry {
+    Failure failure = nullptr;
+    bool replaced = false;
+  };
   /// Attaches; before that it creates or joins the interpreter, and after it sets up what has to be and
   /// runs the start hooks, where that has not been done. A failure leaves the thread detached, and the next
-  /// call tries again. `wait`, if given, is told when it began and when it had the GIL.
-  Failure enter(GilWait* wait = nullptr) noexcept;
+  /// call tries again. So does an interpreter that has been replaced by the time that the thread has its GIL:
+  /// it has to move() first, which may take long. `wait`, if given, is told when it began and when it had the
+  /// GIL.
+  Entry enter(GilWait* wait = nullptr) noexcept;
   /// The same where there is nothing to do but to attach, which is what nearly every call finds; else false,
   /// detached.
   [[nodiscard]] bool enter_again() noexcept {

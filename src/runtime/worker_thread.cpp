@@ -49,17 +49,18 @@ void WorkerThread::run(python::ThreadState state) noexcept {
   while (wait_for_work()) {
     if (membership_.has_to_move()) {
       // What comes meanwhile is for others.
-      arrived(membership_.inside());
+      arrived(warm());
       if constexpr (kMeasureTimes) idle(Clock::now());
       membership_.move();
-      arrived(membership_.inside());
+      arrived(warm());
       continue;
     }
-    const Failure failure = enter();
-    arrived(membership_.inside());
-    entered_ = failure == nullptr;
-    if (failure) {
-      fail_next(failure);
+    const Membership::Entry entry = enter();
+    arrived(warm());
+    if (entry.replaced) continue;
+    entered_ = entry.failure == nullptr;
+    if (entry.failure) {
+      fail_next(entry.failure);
       continue;
     }
     Worker view = membership_.view();
@@ -91,23 +92,27 @@ void WorkerThread::run(python::ThreadState state) noexcept {
   }
 }
 
-Failure WorkerThread::enter() noexcept {
+Membership::Entry WorkerThread::enter() noexcept {
   if constexpr (!kMeasureTimes) return membership_.enter();
   // What is more than waiting for the GIL is no running either, so that is measured always.
   const bool attaches = membership_.only_attaches();
   GilWait wait;
   const bool measures = !attaches || gil_sampler_.due();
   if (measures) idle(Clock::now());
-  if (Failure failure = membership_.enter(measures ? &wait : nullptr)) return failure;
-  if (measures) seen_ = attaches ? wait.end : Clock::now();
+  Membership::Entry entry = membership_.enter(measures ? &wait : nullptr);
   if (measures && attaches) {
-    counts_.times.gil_wait.add(wait.end - wait.begin, gil_sampler_.weight());
-    gil_sampler_.measured(wait.end - wait.begin < kSlowGil);
+    const Clock::duration waited = wait.end - wait.begin;
+    counts_.times.gil_wait.add(waited, gil_sampler_.weight());
+    gil_sampler_.measured(waited < kSlowGil);
   }
+  if (entry.replaced || entry.failure) return entry;
+  if (measures) seen_ = attaches ? wait.end : Clock::now();
   // Where it has not been idle, the watch has gone on.
   if (!counts_.times.running.runs()) counts_.times.running.start(seen_);
-  return nullptr;
+  return entry;
 }
+
+bool WorkerThread::warm() const noexcept { return membership_.inside() || place_->exists(); }
 
 void WorkerThread::yield() noexcept {
   // For other threads of the interpreter: calls of C functions never look whether one wants the GIL.
@@ -160,6 +165,7 @@ bool WorkerThread::wait_for_work() noexcept {
       return false;
     }
     if (!std::exchange(seated_, false)) {
+      if (membership_.has_to_move()) return true;  // the queues, which we sit down at, know nothing of it
       if (search()) return true;
       if (kMeasureTimes && counts_.times.running.runs()) idle(Clock::now());
       if (sit_down()) parker_.park();
@@ -170,7 +176,7 @@ bool WorkerThread::wait_for_work() noexcept {
     stand_up();
     // Another worker may have been faster: no reason to attach, or even to create the interpreter.
     if (maybe_work()) return true;
-    arrived(membership_.inside());
+    arrived(warm());
   }
 }
 

@@ -130,7 +130,9 @@ class WorkerThread {
   /// The same, after watching for one for a moment if there is none.
   TaskBase* next_or_linger() noexcept;
   /// Membership::enter, with its times.
-  Failure enter() noexcept;
+  Membership::Entry enter() noexcept;
+  /// Whether the interpreter exists that this thread would run tasks in.
+  [[nodiscard]] bool warm() const noexcept;
   /// Lets other threads of the interpreter have the GIL.
   void yield() noexcept;
   /// The thread has nothing to do, as it has seen at `now`.

@@ -407,7 +407,8 @@ TEST_F(Attached, ComingAndGoingWhileOthersWorkAndPoolsEnd) {
             if (i == 1 && n == 5) python.release();
           }
         } catch (const ShutdownError&) {
-        } catch (const UsageError&) {  // released
+        } catch (const UsageError&) {
+          EXPECT_EQ(i, 1) << "only this one has released its interpreter";
         }
       });
     }

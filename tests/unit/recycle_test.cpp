@@ -5,11 +5,14 @@
 #include <interpool/interpool.h>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <fstream>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -185,6 +188,86 @@ TEST(Recycling, ATaskThatWaitsForAnotherOfItsPoolIsNotInTheWay) {
   }
 }
 
+/// How often a thread of ours has gone to sleep.
+std::uint64_t sleeps_of(pid_t thread) {
+  std::ifstream status("/proc/self/task/" + std::to_string(thread) + "/status");
+  const std::string key = "voluntary_ctxt_switches:";
+  for (std::string word; status >> word;) {
+    std::uint64_t number = 0;
+    if (word == key && status >> number) return number;
+  }
+  ADD_FAILURE() << "thread " << thread << " does not say how often it has slept";
+  return 0;
+}
+
+TEST(Recycling, AWorkerThatEndsAnInterpreterKeepsNobodyFromTheNextOne) {
+  Event thread_may_end;
+  Event creator_may_end;
+  Event other_runs;
+  Event other_may_hold;
+  Event other_holds;
+  Event other_may_end;
+  SubinterpreterExecutor pool(runtime(), {.pooled = {.threads = 2, .interpreters = 1},
+                                          .recycle = {.after_tasks = 2},
+                                          .spin = std::chrono::microseconds(0)});  // they sleep between tasks
+  pid_t creator = 0;
+  Event creator_runs;
+  // The worker that creates the interpreter leaves a thread in it, for whose end it will have to wait.
+  auto first = pool.submit([&](Worker& worker) {
+    creator = gettid();
+    worker.exec("import threading\ndef start(f): threading.Thread(target=f).start()");
+    worker.call<void>("__main__:start", Callback([&] { thread_may_end.wait(); }));
+    worker.call<void>("operator:call", Callback([&] {
+                        creator_runs.set();
+                        creator_may_end.wait();
+                      }));
+  });
+  creator_runs.wait();
+  auto second = pool.submit([&](Worker& worker) {
+    worker.call<void>("operator:call", Callback([&] {
+                        other_runs.set();
+                        other_may_hold.wait();
+                      }));
+    other_holds.set();
+    other_may_end.wait();  // with the GIL
+  });
+  other_runs.wait();
+  creator_may_end.set();
+  get(first);
+  other_may_hold.set();
+  other_holds.wait();
+  // The third task calls its creator, which goes to sleep until it has the GIL. It will have it when the
+  // other worker has left; but not if it waits for more than 5 ms, as it is handed over then.
+  const std::uint64_t slept = sleeps_of(creator);
+  auto third = pool.submit([] {});
+  wait_until([&] { return sleeps_of(creator) > slept; });
+  other_may_end.set();
+  get(second);  // and the interpreter is replaced
+  get(third);
+  for (int i = 0; i < 10 && !HasFailure(); ++i) {
+    EXPECT_TRUE(pool.submit([] {}).wait_for(kPatience / 4)) << "it waits for who ends the first interpreter";
+  }
+  thread_may_end.set();
+}
+
+TEST(Recycling, TheEndOfAnInterpreterIsNoRunningTime) {
+  using Clock = std::chrono::steady_clock;
+  Clock::duration in_hooks{0};
+  const auto stop = [&](Worker& worker) {
+    const auto begin = Clock::now();
+    worker.exec("import time\ntime.sleep(0.05)");
+    in_hooks += Clock::now() - begin;
+  };
+  SubinterpreterExecutor pool(runtime(), {.hooks = {.stop = stop}, .recycle = {.after_tasks = 1}});
+  AttachedThread python = pool.attach();
+  EXPECT_EQ(python.call<int>("builtins:abs", -1), 1);
+  python.run([](Worker&) {});
+  const LaneStats stats = pool.stats().lanes[static_cast<std::size_t>(Lane::kAttached)];
+  EXPECT_EQ(stats.tasks.completed, 3U);
+  EXPECT_GT(in_hooks, 3 * std::chrono::milliseconds(50));
+  EXPECT_LT(stats.times.running, in_hooks);
+}
+
 TEST(Recycling, AnAttachedThreadGetsANewInterpreterAfterSoManyCalls) {
   std::atomic<int> starts = 0;
   std::atomic<int> stops = 0;
@@ -239,7 +322,7 @@ TEST(Recycling, WhatTheLastPythonCodeLooksUpDiesWithTheInterpreter) {
   SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1, .recycle = {.after_tasks = 1}});
   auto value = std::make_shared<int>(7);
   const std::weak_ptr<int> function = value;
-  int result = 0;
+  std::atomic<int> result = 0;
   get(pool.pinned(0).submit([&, value = std::exchange(value, nullptr)](Worker& worker) {
     worker.exec("def keep(function):\n    global last\n    last = function\n");
     worker.call<void>("__main__:keep", Callback([value] { return *value; }));
@@ -372,12 +455,22 @@ TEST(Recycling, ABroadcastGetsItsAnswersWhileInterpretersComeAndGo) {
       ++rounds;
     }
   });
+  std::thread attached([&] {
+    AttachedThread python = pool.attach();
+    while (!stop) {
+      const int least = announced;
+      EXPECT_GE(
+          python.run([](Worker& worker) { return worker.eval<int>("__import__('recycled_state').value"); }),
+          least);
+    }
+  });
   for (int i = 0; i < 100 || rounds < 30; ++i) {
     for (const auto& answer : get(pool.broadcast<int>("recycled_state:put", i))) EXPECT_EQ(answer.value, i);
     announced = i;
   }
   stop = true;
   busy.join();
+  attached.join();
   EXPECT_EQ(pool.counts().failed, 0U);
 }
 
@@ -397,7 +490,8 @@ TEST(Recycling, TheEndFindsWhatIsStillInAnOldInterpreter) {
 }
 
 /// What every lane offers, one after the other; a handle may come too late.
-void use_everything(const Submitter& lane, int number) {
+/// Whether the object was still there for its second task.
+bool use_everything(const Submitter& lane, int number) {
   EXPECT_EQ(get(lane.call<int>("operator:call", Callback([](int n) { return n + 1; }), number)), number + 1);
   EXPECT_THROW(
       get(lane.call<void>("operator:call", Callback([] { throw std::out_of_range("thrown on purpose"); }))),
@@ -411,6 +505,7 @@ void use_everything(const Submitter& lane, int number) {
   } else {
     EXPECT_EQ(tally.failure()->code(), ErrorCode::kWorker) << tally.failure()->message();
   }
+  return tally.has_value();
 }
 
 TEST(Recycling, CallbacksObjectsModulesAndHooksGoOnInEveryLane) {
@@ -425,9 +520,15 @@ TEST(Recycling, CallbacksObjectsModulesAndHooksGoOnInEveryLane) {
                     .hooks = {.start = [&](Worker&) { ++starts; }, .stop = [&](Worker&) { ++stops; }},
                     .recycle = {.after_tasks = 6}});
     std::vector<std::thread> users;
-    for (const Submitter& lane : {Submitter(pool), pool.pinned(0), pool.main()}) {
-      users.emplace_back([lane] {
-        for (int i = 0; i < kRounds; ++i) use_everything(lane, i);
+    // How many of its objects are still there for their second task: main is never replaced.
+    const std::vector<std::pair<Submitter, int>> lanes = {
+        {pool, 1}, {pool.pinned(0), 1}, {pool.main(), kRounds}};
+    for (const auto& lane_and_least : lanes) {
+      users.emplace_back([lane_and_least] {
+        const auto& [lane, least] = lane_and_least;
+        int alive = 0;
+        for (int i = 0; i < kRounds; ++i) alive += static_cast<int>(use_everything(lane, i));
+        EXPECT_GE(alive, least);
       });
     }
     users.emplace_back([&pool] {
