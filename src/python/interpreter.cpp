@@ -4,6 +4,7 @@
 #include "python/buffer_object.h"
 #include "python/callback.h"
 #include "python/error_capture.h"
+#include "python/memory.h"
 #include "python/threads.h"
 
 #include <fmt/format.h>
@@ -93,7 +94,10 @@ CreatedInterpreter create_interpreter(Mutex& serial, bool shared) {
   config.allow_daemon_threads = 0;
   config.gil = PyInterpreterConfig_OWN_GIL;
   PyThreadState* created = nullptr;
-  const PyStatus status = Py_NewInterpreterFromConfig(&created, &config);
+  const PyStatus status = [&] {
+    const MemoryCounts::Creation counted;
+    return Py_NewInterpreterFromConfig(&created, &config);
+  }();
   if (PyStatus_Exception(status) != 0 || created == nullptr) {
     std::string error = status.err_msg == nullptr ? "no reason given" : status.err_msg;
     if (current_thread_state() != nullptr) boot.detach();  // depends on how far the creation came

@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::int64_t kNobody = -1;
 
+constinit thread_local bool creating = false;
+
 std::int64_t size_of(void* block) noexcept {
   return block == nullptr ? 0 : static_cast<std::int64_t>(malloc_usable_size(block));
 }
@@ -56,18 +58,14 @@ struct MemoryCounts::Hooks {
     std::free(block);
   }
 
-  struct Arenas {
-    MemoryCounts* counts;
-    PyObjectArenaAllocator inner;
-  };
-  static void* get_arena(void* arenas, std::size_t size) {
-    const auto& [counts, inner] = *static_cast<Arenas*>(arenas);
+  // Not behind their context, which is another's when they are called while they are being installed.
+  static inline constinit PyObjectArenaAllocator inner{};
+  static void* get_arena(void* counts, std::size_t size) {
     void* arena = inner.alloc(inner.ctx, size);
     if (arena != nullptr) note(counts, static_cast<std::int64_t>(size));
     return arena;
   }
-  static void release_arena(void* arenas, void* arena, std::size_t size) {
-    const auto& [counts, inner] = *static_cast<Arenas*>(arenas);
+  static void release_arena(void* counts, void* arena, std::size_t size) {
     inner.free(inner.ctx, arena, size);
     note(counts, -static_cast<std::int64_t>(size));
   }
@@ -80,6 +78,9 @@ struct MemoryCounts::Hooks {
   }
 };
 
+MemoryCounts::Creation::Creation() noexcept { creating = true; }
+MemoryCounts::Creation::~Creation() { creating = false; }
+
 MemoryCounts* MemoryCounts::install() noexcept {
   PyMemAllocatorEx raw;
   PyMem_GetAllocator(PYMEM_DOMAIN_RAW, &raw);
@@ -88,12 +89,8 @@ MemoryCounts* MemoryCounts::install() noexcept {
   // that.
   if (!has_usual_allocators()) return nullptr;
   auto* counts = new (std::nothrow) MemoryCounts;
-  auto* arenas = new (std::nothrow) Hooks::Arenas{.counts = counts, .inner = {}};
-  if (counts == nullptr || arenas == nullptr) {
-    delete counts;
-    delete arenas;
-    return nullptr;
-  }
+  if (counts == nullptr) return nullptr;
+  counts->open(PyInterpreterState_GetID(PyInterpreterState_Main()));
   // With PYTHONMALLOC=malloc it serves the other domains, too.
   for (const PyMemAllocatorDomain domain : {PYMEM_DOMAIN_OBJ, PYMEM_DOMAIN_MEM, PYMEM_DOMAIN_RAW}) {
     PyMemAllocatorEx known;
@@ -102,8 +99,8 @@ MemoryCounts* MemoryCounts::install() noexcept {
     PyMemAllocatorEx ours = Hooks::allocator(counts);
     PyMem_SetAllocator(domain, &ours);
   }
-  PyObject_GetArenaAllocator(&arenas->inner);
-  PyObjectArenaAllocator ours{.ctx = arenas, .alloc = Hooks::get_arena, .free = Hooks::release_arena};
+  PyObject_GetArenaAllocator(&Hooks::inner);
+  PyObjectArenaAllocator ours{.ctx = counts, .alloc = Hooks::get_arena, .free = Hooks::release_arena};
   PyObject_SetArenaAllocator(&ours);
   return counts;
 }
@@ -113,12 +110,13 @@ void MemoryCounts::count(std::int64_t bytes) noexcept {
   if (thread == nullptr) return;
   const std::int64_t interpreter = PyInterpreterState_GetID(PyThreadState_GetInterpreter(thread));
   if (interpreter < 0) return;  // it is just being made
-  // Ids are never used again, so what a thread remembers does not become wrong.
+  // Ids are never used again, and an account comes before anybody else can be attached, so what a thread
+  // remembers does not become wrong.
   thread_local std::int64_t known = kNobody;
   thread_local Account* account = nullptr;
   if (known != interpreter) {
-    account = open(interpreter);
-    known = account == nullptr ? kNobody : interpreter;
+    account = creating ? open(interpreter) : find(interpreter);
+    known = interpreter;
   }
   // relaxed: a number.
   if (account != nullptr) account->bytes.fetch_add(bytes, std::memory_order_relaxed);

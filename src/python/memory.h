@@ -11,13 +11,23 @@ namespace interpool::python {
 /// larger blocks one by one. CPython keeps no such number, so its allocators are wrapped. Small objects do
 /// not come along here, each arena (1 MiB mostly) does.
 ///
-/// What a thread gets or frees counts for the interpreter that it is attached to; outside of any it does not
-/// count. What extensions get from malloc() themselves does not, either. Thread-safe; kept for ever once it
-/// is installed, as Python may free what it got until the process ends.
+/// What a thread gets or frees counts for the interpreter that it is attached to, if that is the main one or
+/// one that was made in a Creation; outside of any it does not count. What extensions get from malloc()
+/// themselves does not, either. Thread-safe; kept for ever once it is installed, as Python may free what it
+/// got until the process ends.
 class MemoryCounts {
  public:
   MemoryCounts(const MemoryCounts&) = delete;
   MemoryCounts& operator=(const MemoryCounts&) = delete;
+
+  /// While there is one, an interpreter that the calling thread makes gets an account.
+  class Creation {
+   public:
+    Creation() noexcept;
+    ~Creation();
+    Creation(const Creation&) = delete;
+    Creation& operator=(const Creation&) = delete;
+  };
 
   /// The one of the process, installed if it is not; from then on it counts. Python is initialized. Null
   /// where CPython's allocators are not its usual ones (those that a debug build and PYTHONMALLOC=debug have,
@@ -43,8 +53,8 @@ class MemoryCounts {
   Account* open(std::int64_t interpreter) noexcept;
   [[nodiscard]] Account* find(std::int64_t interpreter) const noexcept;
 
-  // As many accounts as there have been interpreters at once; none is ever freed. Whoever allocates could
-  // come here while another thread of the process forks: so no lock.
+  // As many accounts as there have been interpreters of ours at once; none is ever freed. Whoever allocates
+  // could come here while another thread of the process forks: so no lock.
   std::atomic<Account*> first_ = nullptr;
 };
 
