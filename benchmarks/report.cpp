@@ -1,7 +1,8 @@
 #include "report.h"
 
+#include <interpool/interpool.h>
+
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>
@@ -118,32 +119,37 @@ std::string as_table(const std::vector<Row>& rows, const Circumstances& circumst
 }
 
 std::string as_json(const std::vector<Row>& rows, const Circumstances& circumstances) {
-  using Json = nlohmann::ordered_json;
-  Json list = Json::array();
+  using interpool::Value;
+  Value::List list;
   for (const Row& row : rows) {
-    Json entry = {{"row", row.id}, {"what", row.what}};
+    Value::Dict entry = {{"row", row.id}, {"what", row.what}};
     if (!row.skipped.empty()) {
-      entry["skipped"] = row.skipped;
+      entry.emplace_back("skipped", row.skipped);
     } else {
-      entry["unit"] = unit_name(row.unit);
-      entry["value"] = row.value;
-      entry["reference"] = {{"name", row.reference_name}, {"value", row.reference}};
-      entry["ratio"] = {{"median", row.ratio.median}, {"min", row.ratio.min}, {"max", row.ratio.max}};
+      entry.emplace_back("unit", unit_name(row.unit));
+      entry.emplace_back("value", row.value);
+      entry.emplace_back("reference", Value::Dict{{"name", row.reference_name}, {"value", row.reference}});
+      entry.emplace_back(
+          "ratio", Value::Dict{{"median", row.ratio.median}, {"min", row.ratio.min}, {"max", row.ratio.max}});
     }
     if (row.goal.kind != Goal::Kind::kNone) {
-      entry["target"] = {{"is", row.goal.kind == Goal::Kind::kAtMost ? "at most" : "at least"},
-                         {"ratio", row.goal.target}};
-      if (row.goal.aim) entry["target"]["aim"] = *row.goal.aim;
+      Value::Dict target = {{"is", row.goal.kind == Goal::Kind::kAtMost ? "at most" : "at least"},
+                            {"ratio", row.goal.target}};
+      if (row.goal.aim) target.emplace_back("aim", *row.goal.aim);
+      entry.emplace_back("target", std::move(target));
     }
-    if (const auto met = row.goal.met_by(row.ratio.median); met && row.skipped.empty()) entry["met"] = *met;
-    list.push_back(std::move(entry));
+    if (const auto met = row.goal.met_by(row.ratio.median); met && row.skipped.empty()) {
+      entry.emplace_back("met", *met);
+    }
+    list.emplace_back(std::move(entry));
   }
-  const Json document = {{"python", circumstances.python},
-                         {"cores", circumstances.cores},
-                         {"load_average", {circumstances.load_before, circumstances.load_after}},
-                         {"quick", circumstances.quick},
-                         {"rows", std::move(list)}};
-  return document.dump(2) + "\n";
+  const Value document =
+      Value::Dict{{"python", circumstances.python},
+                  {"cores", circumstances.cores},
+                  {"load_average", Value::List{circumstances.load_before, circumstances.load_after}},
+                  {"quick", circumstances.quick},
+                  {"rows", std::move(list)}};
+  return interpool::to_json(document, {.indent = 2}) + "\n";
 }
 
 }  // namespace bench

@@ -13,7 +13,6 @@
 #include <interpool/interpool.h>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -160,29 +159,29 @@ int exit_code_of(const PipelineReport& report) {
   }
 }
 
-nlohmann::ordered_json to_json(const PipelineReport& report, const Shutdown& shutdown, double seconds,
-                               int exit_code) {
+std::string to_json(const PipelineReport& report, const Shutdown& shutdown, double seconds, int exit_code) {
+  using Dict = interpool::Value::Dict;
   const interpool::TaskCounts& tasks = shutdown.executor.tasks;
-  return {{"files", report.files},
-          {"unchanged", report.unchanged},
-          {"removed", report.removed},
-          {"unparsed", report.unparsed},
-          {"failed", report.failed},
-          {"chunks", report.chunks},
-          {"vectors", report.vectors},
-          {"failed_embeddings", report.failed_embeddings},
-          {"seconds", seconds},
-          {"exit_code", exit_code},
-          {"shutdown",
-           {{"accepted", tasks.accepted},
-            {"completed", tasks.completed},
-            {"failed", tasks.failed},
-            {"cancelled", tasks.cancelled},
-            {"timed_out", tasks.timed_out},
-            {"abandoned", tasks.abandoned},
-            {"panics", 0},
-            {"phase", shutdown.phase},
-            {"milliseconds", shutdown.took.count()}}}};
+  const interpool::Value document = Dict{{"files", report.files},
+                                         {"unchanged", report.unchanged},
+                                         {"removed", report.removed},
+                                         {"unparsed", report.unparsed},
+                                         {"failed", report.failed},
+                                         {"chunks", report.chunks},
+                                         {"vectors", report.vectors},
+                                         {"failed_embeddings", report.failed_embeddings},
+                                         {"seconds", seconds},
+                                         {"exit_code", exit_code},
+                                         {"shutdown", Dict{{"accepted", tasks.accepted},
+                                                           {"completed", tasks.completed},
+                                                           {"failed", tasks.failed},
+                                                           {"cancelled", tasks.cancelled},
+                                                           {"timed_out", tasks.timed_out},
+                                                           {"abandoned", tasks.abandoned},
+                                                           {"panics", 0},
+                                                           {"phase", shutdown.phase},
+                                                           {"milliseconds", shutdown.took.count()}}}};
+  return interpool::to_json(document) + "\n";
 }
 
 std::string summary(const PipelineReport& report, double seconds) {
@@ -259,7 +258,7 @@ int run_index(const IndexOptions& options) {
   }
   try {
     if (options.json) {
-      print_result(to_json(report, shutdown, seconds, exit_code).dump() + "\n");
+      print_result(to_json(report, shutdown, seconds, exit_code));
     } else if (!options.quiet) {
       print_result(summary(report, seconds));
     }

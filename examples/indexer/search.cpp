@@ -9,7 +9,6 @@
 #include <interpool/interpool.h>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -43,18 +42,18 @@ std::string to_text(const std::vector<Hit>& hits) {
 }
 
 std::string to_json(const std::string& query, const std::vector<Hit>& hits) {
-  auto list = nlohmann::ordered_json::array();
+  interpool::Value::List list;
   for (const Hit& hit : hits) {
-    list.push_back({{"path", hit.path},
-                    {"name", hit.name},
-                    {"first_line", hit.first_line},
-                    {"last_line", hit.last_line},
-                    {"score", hit.score},
-                    {"line", first_line(hit.text)}});
+    list.emplace_back(interpool::Value::Dict{{"path", hit.path},
+                                             {"name", hit.name},
+                                             {"first_line", hit.first_line},
+                                             {"last_line", hit.last_line},
+                                             {"score", hit.score},
+                                             {"line", std::string(first_line(hit.text))}});
   }
-  const nlohmann::ordered_json result = {{"query", query}, {"hits", std::move(list)}};
+  const interpool::Value result = interpool::Value::Dict{{"query", query}, {"hits", std::move(list)}};
   // The query comes from the command line, which may be any bytes.
-  return result.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return interpool::to_json(result, {.escape_invalid_text = true}) + "\n";
 }
 
 }  // namespace

@@ -5,10 +5,12 @@
 #include "output.h"
 #include "user_error.h"
 
+#include <interpool/interpool.h>
+
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <string>
+#include <utility>
 
 namespace indexer {
 namespace {
@@ -24,16 +26,17 @@ std::string to_text(const Verification& result) {
 }
 
 std::string to_json(const Verification& result, int exit_code) {
-  auto problems = nlohmann::ordered_json::array();
+  interpool::Value::List problems;
   for (const Problem& problem : result.problems) {
-    problems.push_back({{"what", problem.what}, {"count", problem.count}, {"example", problem.example}});
+    problems.emplace_back(interpool::Value::Dict{
+        {"what", problem.what}, {"count", problem.count}, {"example", problem.example}});
   }
-  const nlohmann::ordered_json report = {
+  const interpool::Value report = interpool::Value::Dict{
       {"files", result.files},           {"chunks", result.chunks},
       {"vectors", result.vectors},       {"failed_embeddings", result.failed_embeddings},
       {"problems", std::move(problems)}, {"exit_code", exit_code}};
   // What is wrong with an index may be its text.
-  return report.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return interpool::to_json(report, {.escape_invalid_text = true}) + "\n";
 }
 
 }  // namespace

@@ -13,13 +13,7 @@ void show_output(const interpool::OutputLine& line) {
   std::puts(text.c_str());
 }
 
-void show_record(const interpool::LogRecord& record) {
-  const char* level = record.level >= interpool::LogLevel::kError ? "error" : "info";
-  const std::string text =
-      std::string(record.worker).append(" ").append(record.task).append(" logs, ").append(level);
-  std::printf("%s, %s: %s\n", text.c_str(), std::string(record.logger).c_str(),
-              std::string(record.message).c_str());
-}
+void show_record(const interpool::LogRecord& record) { std::puts(interpool::to_json(record).c_str()); }
 
 void run(const interpool::Submitter& worker, const char* name, const char* code) {
   worker.with({.name = name}).submit([code](interpool::Worker& python) { python.exec(code); }).get();

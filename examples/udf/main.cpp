@@ -7,11 +7,13 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -127,13 +129,26 @@ Answer query(const interpool::SubinterpreterExecutor& pool, const std::string& p
   return answer;
 }
 
+/// A new folder that nobody else may write to, removed at the end.
+struct Folder {
+  Folder() {
+    if (mkdtemp(path.data()) == nullptr) throw std::system_error(errno, std::generic_category(), path);
+  }
+  ~Folder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+
+  std::string path = (std::filesystem::temp_directory_path() / "interpool-udf-XXXXXX").string();
+};
+
 }  // namespace
 
 int main() try {
-  const std::filesystem::path folder =
-      std::filesystem::temp_directory_path() / ("interpool-udf-" + std::to_string(getpid()));
-  std::filesystem::create_directories(folder);
-  const std::string path = folder / "products.sqlite";
+  const Folder folder;
+  const std::string path = folder.path + "/products.sqlite";
   fill(path);
 
   interpool::Runtime python;
@@ -154,7 +169,6 @@ int main() try {
   }
   std::printf("total after the discount: %.2f\n", total);
   std::printf("%s\n", answers[0].error.c_str());
-  std::filesystem::remove_all(folder);
   const interpool::ExecutorReport report = pool.stop({});
   return report.drained && report.attached_left == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 } catch (const std::exception& error) {

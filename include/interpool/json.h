@@ -4,8 +4,11 @@
 #include <interpool/convert.h>
 #include <interpool/detail/api.h>
 #include <interpool/detail/function_ref.h>
+#include <interpool/log.h>
+#include <interpool/output.h>
 
 #include <cstddef>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,12 +21,18 @@ struct JsonOptions {
   /// Blanks by which each level of containers is indented, an entry to a line, at most 100. 0: all in one
   /// line, without blanks.
   std::size_t indent = 0;
+  /// What to_json() does with text that is not UTF-8. False: a ConversionError. True: it writes `\xff`, say,
+  /// for each byte that is no part of a character; for logs, which should not fail.
+  bool escape_invalid_text = false;
 };
 
 namespace detail {
 
 INTERPOOL_API std::string encode_json(FunctionRef<void(Encoder&)> write, const JsonOptions& options);
 INTERPOOL_API void decode_json(std::string_view text, FunctionRef<void(Decoder&)> read);
+/// A dict of texts.
+INTERPOOL_API void encode_texts(Encoder& out,
+                                std::initializer_list<std::pair<std::string_view, std::string_view>> entries);
 
 }  // namespace detail
 
@@ -56,5 +65,28 @@ template <Decodable T>
   detail::decode_json(text, [&](Decoder& in) { result.emplace(Converter<T>::decode(in)); });
   return std::move(*result);
 }
+
+/// A record of Python's logging as an object, for a log with a JSON text to a line; it is not read back.
+template <>
+struct Converter<LogRecord> {
+  static void encode(Encoder& out, const LogRecord& record) {
+    detail::encode_texts(out, {{"level", to_string(record.level)},
+                               {"logger", record.logger},
+                               {"message", record.message},
+                               {"worker", record.worker},
+                               {"task", record.task}});
+  }
+};
+
+/// The same for a line that Python code has printed.
+template <>
+struct Converter<OutputLine> {
+  static void encode(Encoder& out, const OutputLine& line) {
+    detail::encode_texts(out, {{"stream", to_string(line.stream)},
+                               {"text", line.text},
+                               {"worker", line.worker},
+                               {"task", line.task}});
+  }
+};
 
 }  // namespace interpool

@@ -1,6 +1,8 @@
 // Where the library's own log lines go.
 #pragma once
 
+#include <interpool/detail/api.h>
+
 #include <cstdint>
 #include <functional>
 #include <string_view>
@@ -10,6 +12,9 @@ namespace interpool {
 /// Severity, with spdlog's names, so that a callback can hand a line on with its level. The library itself
 /// writes kWarn and kError so far, and nothing below.
 enum class LogLevel : std::uint8_t { kTrace, kDebug, kInfo, kWarn, kError, kCritical, kOff };
+
+/// "warning", as spdlog writes it.
+INTERPOOL_API const char* to_string(LogLevel level) noexcept;
 
 /// Takes one formatted line, without a newline at its end; what Python logs may have newlines inside. Called
 /// on threads of the library, on those that make or stop a Runtime or an executor (which destroying it does),

@@ -14,6 +14,11 @@ enum class OutputStream : std::uint8_t {
   kStderr,  ///< sys.stderr, where Python's own messages go as well
 };
 
+/// "stdout" or "stderr".
+constexpr const char* to_string(OutputStream stream) noexcept {
+  return stream == OutputStream::kStdout ? "stdout" : "stderr";
+}
+
 /// Bytes of UTF-8 after which a line is cut.
 inline constexpr std::size_t kLongestOutputLine = 65536;
 

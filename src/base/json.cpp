@@ -36,7 +36,7 @@ constexpr std::size_t kMostDigits = 4300;
 /// Writes text. The containers that are open are a stack of frames.
 class JsonEncoder final : public Encoder {
  public:
-  explicit JsonEncoder(std::size_t indent) noexcept : indent_(indent) {}
+  explicit JsonEncoder(const JsonOptions& options) noexcept : options_(options) {}
 
   std::string take() {
     if (!frames_.empty()) fail("its Converter left a container open");
@@ -67,7 +67,12 @@ class JsonEncoder final : public Encoder {
     put_scalar(digits);
   }
   void put_str(std::string_view utf8) override {
-    check_utf8(utf8);
+    std::string escaped;
+    if (!is_utf8(utf8)) {
+      if (!options_.escape_invalid_text) fail_text(utf8);
+      escaped = with_escapes(utf8);
+      utf8 = escaped;
+    }
     begin_value();
     append_string(utf8);
     if (is_key()) frames_.back().keys.emplace_back(utf8);
@@ -150,7 +155,7 @@ class JsonEncoder final : public Encoder {
     Frame& frame = frames_.back();
     if (frame.written == frame.size) fail("its Converter wrote more values than it announced");
     if (frame.kind == Kind::kDict && frame.written % 2 != 0) {
-      text_ += indent_ == 0 ? ":" : ": ";
+      text_ += options_.indent == 0 ? ":" : ": ";
     } else {
       if (frame.written != 0) text_ += ',';
       append_line();
@@ -158,9 +163,9 @@ class JsonEncoder final : public Encoder {
     ++frame.written;
   }
   void append_line() {
-    if (indent_ == 0) return;
+    if (options_.indent == 0) return;
     text_ += '\n';
-    text_.append(indent_ * frames_.size(), ' ');
+    text_.append(options_.indent * frames_.size(), ' ');
   }
   void begin(Kind kind, std::size_t size) {
     if (at_key()) fail_key("a container");
@@ -186,16 +191,12 @@ class JsonEncoder final : public Encoder {
     if (!text) fail("dates are of the years 1 to 9999, and this is none of them");
     put_str(*text);
   }
-  void check_utf8(std::string_view text) const {
-    for (std::size_t at = 0; at < text.size();) {
-      const std::size_t length = character_length(text.substr(at, 4));
-      if (length == 0) {
-        const bool surrogate = byte_at(text, at) == 0xED && byte_at(text, at + 1) >= 0xA0;
-        fail(fmt::format("this text {} at byte {}; use interpool::Bytes for data that is not text",
-                         surrogate ? "has a lone surrogate, which is no character," : "is not UTF-8", at));
-      }
-      at += length;
-    }
+  [[noreturn]] void fail_text(std::string_view text) const {
+    std::size_t at = 0;
+    while (const std::size_t length = character_length(text.substr(at, 4))) at += length;
+    const bool surrogate = byte_at(text, at) == 0xED && byte_at(text, at + 1) >= 0xA0;
+    fail(fmt::format("this text {} at byte {}; use interpool::Bytes for data that is not text",
+                     surrogate ? "has a lone surrogate, which is no character," : "is not UTF-8", at));
   }
   void append_string(std::string_view text) {
     text_ += '"';
@@ -219,7 +220,7 @@ class JsonEncoder final : public Encoder {
     text_ += '"';
   }
 
-  const std::size_t indent_;
+  const JsonOptions options_;
   std::string text_;
   std::vector<Frame> frames_;
 };
@@ -465,9 +466,19 @@ std::string encode_json(FunctionRef<void(Encoder&)> write, const JsonOptions& op
     throw UsageError(
         fmt::format("JsonOptions::indent is {}, and must be at most {}", options.indent, kMostIndent));
   }
-  JsonEncoder encoder(options.indent);
+  JsonEncoder encoder(options);
   write(encoder);
   return encoder.take();
+}
+
+void encode_texts(Encoder& out,
+                  std::initializer_list<std::pair<std::string_view, std::string_view>> entries) {
+  out.begin_dict(entries.size());
+  for (const auto& [key, text] : entries) {
+    out.put_str(key);
+    out.put_str(text);
+  }
+  out.end();
 }
 
 void decode_json(std::string_view text, FunctionRef<void(Decoder&)> read) {

@@ -42,6 +42,10 @@ spdlog::sink_ptr make_sink(LogCallback callback) {
 
 }  // namespace
 
+const char* to_string(LogLevel level) noexcept {
+  return spdlog::level::to_string_view(to_spdlog(level)).data();  // of literals
+}
+
 struct Logger::Impl {
   spdlog::logger logger;
 };

@@ -86,12 +86,9 @@ finalized: 0
 """,
     "inside_python": """\
 pinned-0 GET / prints: I am pinned-0 and run GET /
-pinned-1 GET / logs, info, app: served 512 bytes
+{"level":"info","logger":"app","message":"served 512 bytes","worker":"pinned-1","task":"GET /"}
 pinned-1 POST / prints: no newline
-pinned-0 POST / logs, error, app: no id
-Traceback (most recent call last):
-  File "<exec>", line 2, in <module>
-KeyError: 'id'
+{"level":"error","logger":"app","message":"no id\\nTraceback (most recent call last):\\n  File \\"<exec>\\", line 2, in <module>\\nKeyError: 'id'","worker":"pinned-0","task":"POST /"}
 """,
     "plugin_host": """\
 sub-interpreter: "\\u00fc"
