@@ -253,12 +253,33 @@ inline constexpr bool kArgumentOnly = false;
 
 namespace detail {
 
+/// A view, or a container of views.
 template <class T>
 inline constexpr bool kIsView = std::is_pointer_v<T>;
 template <class C, class Traits>
 inline constexpr bool kIsView<std::basic_string_view<C, Traits>> = true;
 template <class T, std::size_t N>
 inline constexpr bool kIsView<std::span<T, N>> = true;
+template <class T, class... Rest>
+inline constexpr bool kIsView<std::vector<T, Rest...>> = kIsView<T>;
+template <class T, std::size_t N>
+inline constexpr bool kIsView<std::array<T, N>> = kIsView<T>;
+template <class T>
+inline constexpr bool kIsView<std::optional<T>> = kIsView<T>;
+template <class... Ts>
+inline constexpr bool kIsView<std::tuple<Ts...>> = (kIsView<Ts> || ...);
+template <class T, class U>
+inline constexpr bool kIsView<std::pair<T, U>> = kIsView<T> || kIsView<U>;
+template <class... Ts>
+inline constexpr bool kIsView<std::variant<Ts...>> = (kIsView<Ts> || ...);
+template <class K, class... Rest>
+inline constexpr bool kIsView<std::set<K, Rest...>> = kIsView<K>;
+template <class K, class... Rest>
+inline constexpr bool kIsView<std::unordered_set<K, Rest...>> = kIsView<K>;
+template <class K, class T, class... Rest>
+inline constexpr bool kIsView<std::map<K, T, Rest...>> = kIsView<K> || kIsView<T>;
+template <class K, class T, class... Rest>
+inline constexpr bool kIsView<std::unordered_map<K, T, Rest...>> = kIsView<K> || kIsView<T>;
 
 /// How an argument of type T is kept until its task runs: owned. Text given as a literal or a view
 /// is copied.
@@ -308,6 +329,7 @@ constexpr void require_decodable() {
       "declare the members of a struct with interpool::kFields");
 }
 
+/// `text`: the number, where it is short.
 [[noreturn]] INTERPOOL_API void fail_range(const Decoder& in, std::string_view text, bool is_signed,
                                            unsigned bits);
 [[noreturn]] INTERPOOL_API void fail_range(const Decoder& in, double value, unsigned bits);
@@ -501,7 +523,7 @@ struct Converter<T> {
   static void encode(Encoder& out, T value) { out.put_big_int(detail::bytes_of(value)); }
   static T decode(Decoder& in) {
     const std::optional<T> value = detail::integer_of<T>(in.get_big_int());
-    if (!value) detail::fail_range(in, "this int", detail::kIsSigned<T>, 8 * sizeof(T));
+    if (!value) detail::fail_range(in, {}, detail::kIsSigned<T>, 8 * sizeof(T));
     return *value;
   }
 };

@@ -4,6 +4,7 @@
 #include <interpool/convert.h>
 #include <interpool/detail/api.h>
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <optional>
@@ -45,7 +46,17 @@ consteval bool is_dotted_name(std::string_view name) {
          name.find('\0') == std::string_view::npos;
 }
 
-[[noreturn]] INTERPOOL_API void fail_field(const Decoder& in, std::string_view name);
+/// `type`: of the struct that has that field.
+[[noreturn]] INTERPOOL_API void fail_field(const Decoder& in, std::string_view name, std::string_view type);
+
+/// The name of T, for messages, as the compiler has it.
+template <class T>
+constexpr std::string_view type_name() {
+  // "… [with T = app::User; std::string_view = …]" (GCC), "… [T = app::User]" (Clang).
+  constexpr std::string_view text = __PRETTY_FUNCTION__;
+  constexpr std::size_t from = text.find("T = ") + 4;
+  return text.substr(from, std::min(text.find(';', from), text.rfind(']')) - from);
+}
 
 template <class T>
 inline constexpr bool kMayBeAbsent = false;
@@ -57,6 +68,9 @@ inline constexpr bool kMayBeAbsent<std::optional<T>> = true;
 /// A member of a struct or of its base, under the name that it has in Python.
 template <class Owner, class Member>
 consteval detail::Field<Owner, Member> field(std::string_view name, Member Owner::* member) {
+  static_assert(!detail::kIsView<std::remove_const_t<Member>>,
+                "interpool: a struct owns its fields, which are converted later: use std::string for text, "
+                "interpool::Bytes or std::vector for data");
   return {name, member};
 }
 
@@ -154,7 +168,9 @@ struct Converter<T> {
   static void decode_one(Decoder& in, T& value, const detail::Field<Owner, Member>& one) {
     const bool found =
         in.field(one.name, [&](Decoder& field) { value.*one.member = Converter<Member>::decode(field); });
-    if (!found && !detail::kMayBeAbsent<Member>) detail::fail_field(in, one.name);
+    if (!found && !detail::kMayBeAbsent<Member>) {
+      detail::fail_field(in, one.name, detail::type_name<T>());
+    }
   }
 };
 

@@ -2,6 +2,8 @@
 
 #include "base/day_time.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <numeric>
 
@@ -56,8 +58,10 @@ Ticks ticks_of(const Decoder& in, const DayTime& time, TickLength length) {
   const Wide divisor = static_cast<Wide>(length.numerator) * (kMicro / common);
   const Wide factor = length.denominator / common;
   if (micros % divisor != 0) {
-    in.fail(
-        "finer than the type that it is read into: use one with shorter ticks, as std::chrono::microseconds");
+    in.fail(fmt::format(
+        "this '{}' is finer than the std::chrono type that it is read into: use one with shorter ticks, as "
+        "std::chrono::microseconds",
+        in.type_name()));
   }
   const Wide quotient = micros / divisor;
   const bool negative = quotient < 0;
@@ -76,7 +80,11 @@ long double float_ticks_of(const DayTime& time, TickLength length) noexcept {
 }
 
 void fail_ticks(const Decoder& in) {
-  in.fail("out of the range of the type that it is read into: use one with longer ticks, or more bits");
+  in.fail(
+      fmt::format("this '{}' is out of the range of the std::chrono type that it is read into: use one with "
+                  "longer ticks, "
+                  "or more bits",
+                  in.type_name()));
 }
 
 void fail_date(const Encoder& out) { out.fail("no date of the calendar"); }

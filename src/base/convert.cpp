@@ -41,30 +41,33 @@ const char* to_string(Kind kind) noexcept {
 namespace detail {
 
 void fail_range(const Decoder& in, std::string_view text, bool is_signed, unsigned bits) {
-  in.fail(fmt::format("{} does not fit into {} {}-bit integer", text, is_signed ? "a signed" : "an unsigned",
-                      bits));
+  in.fail(fmt::format("the {}{}{} does not fit into {} {}-bit integer", in.type_name(),
+                      text.empty() ? "" : " ", text, is_signed ? "a signed" : "an unsigned", bits));
 }
 
 void fail_range(const Decoder& in, double value, unsigned bits) {
-  in.fail(fmt::format("{} does not fit into a {}-bit float", value, bits));
+  in.fail(fmt::format("the {} {} does not fit into a {}-bit float", in.type_name(), value, bits));
 }
 
 void fail_range(const Encoder& out, long double value) {
-  out.fail(fmt::format("{} does not fit into a double", value));
+  out.fail(fmt::format("the long double {} does not fit into a float of Python, which is a double", value));
 }
 
 void fail_none(const Decoder& in) { in.fail(fmt::format("None wanted, a '{}' found", in.type_name())); }
 
 void fail_size(const Decoder& in, std::size_t wanted, std::size_t found) {
-  in.fail(fmt::format("{} items wanted, {} found", wanted, found));
+  in.fail(
+      fmt::format("a tuple, pair or array of {} wanted, a '{}' of {} found", wanted, in.type_name(), found));
 }
 
-void fail_field(const Decoder& in, std::string_view name) {
-  in.fail(fmt::format("this '{}' has no '{}'", in.type_name(), name));
+void fail_field(const Decoder& in, std::string_view name, std::string_view type) {
+  in.fail(fmt::format("this '{}' has no '{}', a field of {}", in.type_name(), name, type));
 }
 
 void fail_nan(const Decoder& key) {
-  key.fail("a NaN has no place among ordered keys: it is neither less nor equal");
+  key.fail(fmt::format(
+      "this {} is a NaN, which has no place in an ordered std::map or std::set: it is neither less nor equal",
+      key.type_name()));
 }
 
 void decode_alternative(Decoder& in, std::span<const Fit> fits, FunctionRef<void(std::size_t index)> decode) {

@@ -351,7 +351,7 @@ Value Converter<Value>::decode(Decoder& in) {
     }
     case Kind::kOther: break;
   }
-  in.fail(fmt::format("a '{}' does not convert", in.type_name()));
+  in.fail(fmt::format("a '{}' does not convert to a Value", in.type_name()));
 }
 
 }  // namespace interpool

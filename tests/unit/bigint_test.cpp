@@ -177,8 +177,8 @@ TEST_F(BigIntInPython, TheCompilersWideIntegersKeepTheirWholeRange) {
   EXPECT_TRUE(round_trip(highest) == highest);
   EXPECT_TRUE(round_trip(lowest) == lowest);
   EXPECT_TRUE(eval<Uint128>("2**127") == Uint128{1} << 127);
-  EXPECT_EQ(decode_error<Int128>("2**127").reason(), "this int does not fit into a signed 128-bit integer");
-  EXPECT_EQ(decode_error<Uint128>("-1").reason(), "this int does not fit into an unsigned 128-bit integer");
+  EXPECT_EQ(decode_error<Int128>("2**127").reason(), "the int does not fit into a signed 128-bit integer");
+  EXPECT_EQ(decode_error<Uint128>("-1").reason(), "the int does not fit into an unsigned 128-bit integer");
   EXPECT_THROW(eval<Uint128>("2**128"), ConversionError);
   EXPECT_THROW(eval<Int128>("-2**127 - 1"), ConversionError);
   EXPECT_TRUE(Value(highest).to<Uint128>() == highest);

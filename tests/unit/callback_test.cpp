@@ -148,7 +148,7 @@ TEST_F(Callbacks, WrongCallsAreTypeErrors) {
   EXPECT_EQ(eval<std::string>("error_of(lambda: f('1', []))"),
             title + ": args[0]: an int wanted, a 'str' found");
   EXPECT_EQ(eval<std::string>("error_of(lambda: f(1, [2, None, 2**40]))"),
-            title + ": args[1][2]: 1099511627776 does not fit into a signed 32-bit integer");
+            title + ": args[1][2]: the int 1099511627776 does not fit into a signed 32-bit integer");
   EXPECT_FALSE(called);
   // Nobody in Python caught it: it is Python's error.
   const auto error = error_of<PythonError>([] { eval<Value>("f()"); });

@@ -149,9 +149,10 @@ TEST_F(Conversion, IntegersKeepTheirWholeRangeAndAreNeverTruncated) {
 }
 
 TEST_F(Conversion, AnIntegerOutOfRangeSaysWhatDoesNotFit) {
-  EXPECT_EQ(decode_error<std::int8_t>("200").reason(), "200 does not fit into a signed 8-bit integer");
+  EXPECT_EQ(decode_error<std::int8_t>("200").reason(),
+            "the int 200 does not fit into a signed 8-bit integer");
   EXPECT_EQ(decode_error<std::uint16_t>("65536").reason(),
-            "65536 does not fit into an unsigned 16-bit integer");
+            "the int 65536 does not fit into an unsigned 16-bit integer");
 }
 
 TEST_F(Conversion, AnIntegerIsWantedWhereOneIsWanted) {
@@ -211,7 +212,7 @@ TEST_F(Conversion, WhetherAnIntIsExactlyADoubleIsNotUpToItsClass) {
 }
 
 TEST_F(Conversion, AFloatThatIsTooLargeForItsTypeIsAConversionError) {
-  EXPECT_EQ(decode_error<float>("1e300").reason(), "1e+300 does not fit into a 32-bit float");
+  EXPECT_EQ(decode_error<float>("1e300").reason(), "the float 1e+300 does not fit into a 32-bit float");
   EXPECT_EQ(decode_error<std::vector<float>>("[0.0, -1e39]").path(), "[1]");
   EXPECT_THROW((void)Value(1e300).to<float>(), ConversionError);
   EXPECT_EQ(eval<float>("float('inf')"), std::numeric_limits<float>::infinity());
@@ -345,7 +346,8 @@ TEST_F(Conversion, ListsTuplesAndOtherSequences) {
 TEST_F(Conversion, ArraysHaveTheirLength) {
   EXPECT_EQ(round_trip(std::array<int, 3>{1, 2, 3}), (std::array<int, 3>{1, 2, 3}));
   EXPECT_EQ((eval<std::array<int, 0>>("[]")), (std::array<int, 0>{}));
-  EXPECT_EQ((decode_error<std::array<int, 3>>("[1, 2]").reason()), "3 items wanted, 2 found");
+  EXPECT_EQ((decode_error<std::array<int, 3>>("[1, 2]").reason()),
+            "a tuple, pair or array of 3 wanted, a 'list' of 2 found");
   EXPECT_THROW((eval<std::array<int, 1>>("[1, 2]")), ConversionError);
 }
 
@@ -354,13 +356,16 @@ TEST_F(Conversion, TuplesAndPairsHaveTheirLengthAndTypes) {
   EXPECT_EQ(round_trip(Triple{1, "a", 2.5}), (Triple{1, "a", 2.5}));
   EXPECT_EQ(repr(Triple{1, "a", std::nullopt}), "(1, 'a', None)");
   EXPECT_EQ(eval<Triple>("[1, 'a', None]"), (Triple{1, "a", std::nullopt}));
-  EXPECT_EQ(decode_error<Triple>("(1, 'a')").reason(), "3 items wanted, 2 found");
-  EXPECT_EQ(decode_error<Triple>("(1, 'a', 2.5, 4)").reason(), "3 items wanted, 4 found");
+  EXPECT_EQ(decode_error<Triple>("(1, 'a')").reason(),
+            "a tuple, pair or array of 3 wanted, a 'tuple' of 2 found");
+  EXPECT_EQ(decode_error<Triple>("(1, 'a', 2.5, 4)").reason(),
+            "a tuple, pair or array of 3 wanted, a 'tuple' of 4 found");
   EXPECT_EQ(decode_error<Triple>("(1, 2, None)").path(), "[1]");
   EXPECT_EQ(repr(std::tuple<>{}), "()");
   EXPECT_EQ(eval<std::tuple<>>("()"), std::tuple<>{});
   EXPECT_EQ(round_trip(std::pair<int, bool>{1, true}), (std::pair<int, bool>{1, true}));
-  EXPECT_EQ((decode_error<std::pair<int, int>>("(1, 2, 3)").reason()), "2 items wanted, 3 found");
+  EXPECT_EQ((decode_error<std::pair<int, int>>("(1, 2, 3)").reason()),
+            "a tuple, pair or array of 2 wanted, a 'tuple' of 3 found");
 }
 
 TEST_F(Conversion, MapsHaveKeysOfAnyType) {
@@ -430,7 +435,7 @@ TEST_F(Conversion, AnErrorNamesThePathToWhatDoesNotConvert) {
 TEST_F(Conversion, WhatHasNoNativeFormSaysItsType) {
   const auto error = decode_error<Value>("{'when': [__import__('datetime').datetime(2020, 1, 1)]}");
   EXPECT_EQ(error.path(), "when[0]");
-  EXPECT_EQ(error.reason(), "a 'datetime' does not convert");
+  EXPECT_EQ(error.reason(), "a 'datetime' does not convert to a Value");
   EXPECT_THROW(eval<Value>("object()"), ConversionError);
   EXPECT_THROW(eval<Value>("len"), ConversionError);
   EXPECT_THROW(eval<Value>("{1, 2}"), ConversionError);

@@ -193,8 +193,10 @@ TEST_F(ConversionOfTypes, AStructComesFromAnyObjectWithItsAttributes) {
 
 TEST_F(ConversionOfTypes, OnlyAnOptionalFieldMayBeAbsent) {
   EXPECT_EQ(eval<Address>("{'street': 'a', 'other': object()}"), (Address{"a", std::nullopt}));
-  EXPECT_EQ(decode_error<Address>("{'number': 1}").reason(), "this 'dict' has no 'street'");
-  EXPECT_EQ(decode_error<Address>("object()").reason(), "this 'object' has no 'street'");
+  const std::string missing_entry = decode_error<Address>("{'number': 1}").reason();
+  EXPECT_TRUE(missing_entry.starts_with("this 'dict' has no 'street', a field of ")) << missing_entry;
+  EXPECT_TRUE(missing_entry.ends_with("::Address")) << missing_entry;
+  EXPECT_TRUE(decode_error<Address>("object()").reason().starts_with("this 'object' has no 'street', a"));
   EXPECT_EQ(decode_error<User>("{'id': 1, 'name': 'x', 'addresses': [{}]}").path(), "addresses[0]");
 }
 
@@ -250,7 +252,7 @@ TEST_F(ConversionOfTypes, AValueHoldsAStructAsADict) {
   EXPECT_EQ(Value::from(ada()).to<User>(), ada());
   const auto missing =
       error_of<ConversionError>([] { return Value::from(std::map<int, int>{{1, 2}}).to<Address>(); });
-  EXPECT_EQ(missing.reason(), "this 'dict' has no 'street'");
+  EXPECT_TRUE(missing.reason().starts_with("this 'dict' has no 'street', a"));
   const auto other = error_of<ConversionError>([] { return Value(5).to<AllOptional>().a; });
   EXPECT_EQ(other.reason(), "a dict wanted, an int found");
 }
@@ -265,14 +267,14 @@ TEST_F(ConversionOfTypes, EnumsAreTheirNumbers) {
   exec("import enum\nclass Colour(enum.IntEnum):\n  RED = 1\nclass Plain(enum.Enum):\n  RED = 1\n");
   EXPECT_EQ(eval<Colour>("Colour.RED"), Colour::kRed);
   EXPECT_THROW(eval<Colour>("Plain.RED"), ConversionError);
-  EXPECT_EQ(decode_error<Colour>("256").reason(), "256 does not fit into an unsigned 8-bit integer");
+  EXPECT_EQ(decode_error<Colour>("256").reason(), "the int 256 does not fit into an unsigned 8-bit integer");
   EXPECT_THROW(eval<Colour>("-1"), ConversionError);
-  EXPECT_EQ(decode_error<Flag>("2").reason(), "2 does not fit into an unsigned 1-bit integer");
+  EXPECT_EQ(decode_error<Flag>("2").reason(), "the int 2 does not fit into an unsigned 1-bit integer");
   EXPECT_EQ(round_trip(Flag::kOn), Flag::kOn);
   static_assert(!Encodable<std::byte>, "an array of them would be a list of ints");
   static_assert(!Encodable<Unfixed>, "not each number is a value");
   EXPECT_EQ(repr(Spelled::kOne), "'one'");
-  EXPECT_EQ(decode_error<Letter>("128").reason(), "128 does not fit into a signed 8-bit integer");
+  EXPECT_EQ(decode_error<Letter>("128").reason(), "the int 128 does not fit into a signed 8-bit integer");
   EXPECT_EQ((eval<std::map<Colour, std::string>>("{1: 'red'}")),
             (std::map<Colour, std::string>{{Colour::kRed, "red"}}));
 }

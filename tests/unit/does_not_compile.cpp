@@ -17,6 +17,15 @@ struct interpool::Converter<Wide> {
   static void encode(Encoder& out, const Wide& value) { out.put_int(value.number); }
 };
 
+#if CASE == 21
+struct Viewing {
+  std::string_view text;
+};
+template <>
+inline constexpr auto interpool::kFields<Viewing> =
+    interpool::fields(interpool::field("text", &Viewing::text));
+#endif
+
 #if CASE == 18
 struct Classed {
   int number = 0;
@@ -69,5 +78,11 @@ void use(interpool::SubinterpreterExecutor& pool) {
   (void)interpool::Callback([] { return Unknown{}; });
 #elif CASE == 18
   (void)pool.call<int>("builtins:len", Classed{});
+#elif CASE == 19
+  (void)pool.call<int>("builtins:len", std::map<int, std::vector<std::string_view>>());
+#elif CASE == 20
+  (void)pool.call<std::vector<const char*>>("builtins:list");
+#elif CASE == 21
+  (void)pool.call<int>("builtins:len", Viewing{});
 #endif
 }
