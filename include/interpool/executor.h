@@ -88,7 +88,7 @@ struct RecycleOptions {
 
 /// How an executor is made. Checked by its constructor, which throws UsageError.
 struct ExecutorOptions {
-  /// Names the worker threads and the executor's log lines.
+  /// Names the executor's log lines, its statistics and, by its first 9 characters, the worker threads.
   std::string name = "interpool";
   /// Workers with a thread and an interpreter each, addressed by pinned(i); at most 4096.
   std::size_t pinned_workers = 0;
@@ -376,7 +376,8 @@ class Function<R(Args...)> {
 /// Worker threads with own-GIL sub-interpreters, and a way to the main interpreter.
 ///
 /// Each interpreter is created in its worker's thread when that worker gets its first task (7 to 15 ms,
-/// 2.2 to 2.6 MB), lives as long as the executor, and is ended by the thread that created it.
+/// 2.2 to 2.6 MB), lives as long as the executor unless it is recycled, and is ended by the thread that
+/// created it.
 /// Unaddressed tasks go to the pooled workers if there are any, else to whichever pinned worker is free.
 ///
 /// Thread safety: everything but construction and destruction may be called from any thread. Any
@@ -404,10 +405,11 @@ class INTERPOOL_API SubinterpreterExecutor final : public Submitter, public Exec
   /// The main interpreter, for modules that refuse sub-interpreters. While a task there holds the
   /// GIL, other interpreters cannot be created nor import an extension for the first time.
   [[nodiscard]] Submitter main() const;
-  /// Makes the calling thread a worker with an interpreter of its own, which is created now, in the 7 to 15
-  /// ms that this takes, unless the thread has one of this executor already. See AttachedThread. Throws
-  /// ShutdownError once the executor is closed, WorkerError if the interpreter could not be made or set up,
-  /// and UsageError in a task.
+  /// Makes the calling thread a worker with an interpreter of its own, which is created and set up now,
+  /// unless the thread has one of this executor already. That takes 7 to 15 ms, and as long as what is
+  /// preloaded, has been broadcast and is a start hook; it needs main's GIL for moments, so a main-lane task
+  /// that holds it delays it without a bound. See AttachedThread. Throws ShutdownError once the executor is
+  /// closed, WorkerError if the interpreter could not be made or set up, and UsageError in a task.
   [[nodiscard]] AttachedThread attach() const;
   /// Calls a function in every interpreter: in each that is there, the main one first, and, with the same
   /// arguments, in each that is created later, while it is set up. A worker makes the call between two tasks,
@@ -419,6 +421,9 @@ class INTERPOOL_API SubinterpreterExecutor final : public Submitter, public Exec
   /// queue's capacity. A broadcast that has failed somewhere is not repeated in interpreters that come later;
   /// one that fails only there is the WorkerError of their tasks. Throws ShutdownError once the executor is
   /// closed.
+  ///
+  /// The arguments live as long as the executor, for the interpreters to come; each interpreter converts them
+  /// by itself, several at a time, so a Converter of your own must bear that.
   template <class R = void, class... Args>
   Future<std::vector<BroadcastAnswer<R>>> broadcast(std::string_view function, Args&&... args) const {
     using Answer = typename detail::BroadcastAsk<R>::Value;

@@ -62,8 +62,8 @@ BroadcastOutcome Broadcast::take(InterpreterHandle& interpreter) {
 Failure call_in(InterpreterHandle& interpreter, const FunctionEntry& function, EncodeThunk encode,
                 const void* args, DecodeThunk decode, void* storage) noexcept {
   return python::call(
-      interpreter, function, [&] { return function.name; },
-      [] { return std::shared_ptr<python::CallbackGate>(); }, encode, args, decode, storage);
+      interpreter, function, [&] { return function.name; }, [] { return current_gate(); }, encode, args,
+      decode, storage);
 }
 
 BroadcastOutcome take_outcome(Broadcast& broadcast, Worker& worker) {

@@ -29,21 +29,8 @@ detail::InterpreterHandle& interpreter_of(Worker& worker) {
   return interpreter;
 }
 
-using Gate = std::shared_ptr<python::CallbackGate>;
-
-Gate gate_of(const detail::TaskBase& task) {
+std::shared_ptr<python::CallbackGate> gate_of(const detail::TaskBase& task) {
   return task.core() == nullptr ? nullptr : task.core()->callback_gate();
-}
-
-/// Of the task, or the hook, that the calling thread runs; null: it runs none.
-Gate current_gate() {
-  if (detail::AttachedWorker* attached = detail::AttachedWorker::current()) {
-    return attached->core().callback_gate();
-  }
-  detail::WorkerThread* worker = detail::WorkerThread::current();
-  if (worker == nullptr) return nullptr;
-  const auto task = worker->running();
-  return task ? gate_of(*task) : worker->gate();
 }
 
 /// The name of the task that the calling thread runs.
@@ -68,6 +55,14 @@ const char* to_string(Lane lane) noexcept {
 std::int64_t Worker::interpreter_id() const noexcept { return interpreter_.id(); }
 
 namespace detail {
+
+std::shared_ptr<python::CallbackGate> current_gate() {
+  if (AttachedWorker* attached = AttachedWorker::current()) return attached->core().callback_gate();
+  WorkerThread* worker = WorkerThread::current();
+  if (worker == nullptr) return nullptr;
+  const auto task = worker->running();
+  return task ? gate_of(*task) : worker->gate();
+}
 
 Failure call(Worker& worker, const FunctionEntry& function, const TaskBase& task, EncodeThunk encode,
              const void* args, DecodeThunk decode, void* storage) noexcept {

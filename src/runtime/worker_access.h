@@ -2,6 +2,9 @@
 #pragma once
 
 #include "interpool/worker.h"
+#include "python/callback.h"
+
+#include <memory>
 
 namespace interpool::detail {
 
@@ -11,5 +14,9 @@ struct WorkerAccess {
   }
   static InterpreterHandle& interpreter(Worker& worker) noexcept { return worker.interpreter_; }
 };
+
+/// What callbacks pass that go into Python now: of the executor whose task, hook or broadcast the calling
+/// thread runs; null: it runs none.
+std::shared_ptr<python::CallbackGate> current_gate();
 
 }  // namespace interpool::detail

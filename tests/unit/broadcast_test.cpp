@@ -52,6 +52,24 @@ TEST_F(Broadcasts, ReachEveryInterpreterThatIsThere) {
     EXPECT_EQ(get(where.call<int>(kConfigured)), 10);
 }
 
+TEST_F(Broadcasts, TakeCallbacksEverywhere) {
+  int destroyed = 0;
+  std::atomic<int> calls = 0;
+  {
+    SubinterpreterExecutor pool(runtime(), {.pinned_workers = 2});
+    get(pool.pinned(0).call<void>("builtins:abs", 1));
+    const std::shared_ptr<int> alive(&destroyed, [](int* count) { ++*count; });
+    const auto answers =
+        get(pool.broadcast<int>("operator:call", Callback([&calls, alive] { return ++calls; })));
+    ASSERT_EQ(answers.size(), 2U) << "main and pinned 0";
+    get(pool.pinned(1).call<void>("builtins:abs", 1));
+    EXPECT_EQ(calls, 3) << "pinned 1 has called it while it was set up";
+    AttachedThread attached = pool.attach();
+    EXPECT_EQ(calls, 4);
+  }
+  EXPECT_EQ(destroyed, 1) << "its arguments die with the executor";
+}
+
 TEST_F(Broadcasts, ReachInterpretersThatComeLater) {
   SubinterpreterExecutor pool(runtime(), {.pinned_workers = 2});
   get(pool.broadcast(kConfigure, 1));
