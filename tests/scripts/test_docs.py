@@ -159,7 +159,23 @@ class Checker:
                     self.check_text(document, start + offset, line)
         self.check_programs()
         self.check_fragments()
+        self.check_rows()
         return sorted(self.problems)
+
+    def check_rows(self):
+        """Each row of the benchmarks is described, and has a result; and no others."""
+        rows = {row for path, text in self.code.items() if path.startswith("benchmarks/")
+                for row in re.findall(r'\.id = "([^"]+)"', text)}
+        for document in self.documents:
+            if document.path != os.path.join("docs", "benchmarks.md"):
+                continue
+            text = "\n".join(document.lines)
+            for what, pattern in (("describe", r"^\| `([^`]+)` \|"), ("give a result of", r"^    (\w+\.\S+) ")):
+                told = set(re.findall(pattern, text, re.M))
+                for row in sorted(rows - told):
+                    self.report(document, 0, f"does not {what} the row {row}")
+                for row in sorted(told - rows):
+                    self.report(document, 0, f"there is no row {row}")
 
     # --- names -----------------------------------------------------------------------------------
 
@@ -345,6 +361,8 @@ TREE = {
     "scripts/matrix": "cells=(3.13-gcc)\ncase $1 in --python) ;; esac\n",
     "scripts/mutants": "",
     "docs/other.md": "# A heading, here\n",
+    "benchmarks/rows.cpp": "{.id = \"row.known\"}\n",
+    "docs/benchmarks.md": "| `row.known` | a row |\n\n    row.known  1 ns\n",
 }
 
 # (a line of README.md, whether it is a problem)
@@ -413,10 +431,10 @@ BLOCKS = [
 ]
 
 
-def problems_of(readme, compiler):
-    """What is found in TREE with that README.md."""
+def problems_of(readme, compiler, **others):
+    """What is found in TREE with that README.md, and with others of its files changed."""
     with tempfile.TemporaryDirectory() as root:
-        for path, content in {**TREE, "README.md": "\n".join(readme) + "\n"}.items():
+        for path, content in {**TREE, **others, "README.md": "\n".join(readme) + "\n"}.items():
             os.makedirs(os.path.join(root, os.path.dirname(path)), exist_ok=True)
             with open(os.path.join(root, path), "w", encoding="utf-8") as file:
                 file.write(content)
@@ -447,7 +465,12 @@ def self_test(compiler):
     if problems_of(["# Nothing"], compiler) != [("README.md", 0, f"does not show {QUICKSTART}")]:
         print("self-test: missed that README.md does not show the quickstart")
         return 1
-    print(f"test_docs: found all {len(expected) + 1} planted problems, and no others")
+    rows = problems_of(lines, compiler, **{"docs/benchmarks.md": "| `row.gone` | a row |\n\n    row.known  1 ns\n"})
+    rows = [message for path, _, message in rows if path == "docs/benchmarks.md"]
+    if rows != ["does not describe the row row.known", "there is no row row.gone"]:
+        print(f"self-test: of rows that are not described, or are gone, it found: {rows}")
+        return 1
+    print(f"test_docs: found all {len(expected) + 3} planted problems, and no others")
     return 0
 
 
