@@ -12,7 +12,7 @@ sid_packages=(
   python3.15-dev python3.15-venv python3.15-dbg libpython3.15-testsuite
   g++ clang cmake ninja-build ccache git pkg-config make dpkg-dev file
   libfmt-dev libspdlog-dev libgtest-dev libsqlite3-dev libsqlitecpp-dev libcli11-dev nlohmann-json3-dev
-  librapidcheck-dev)
+  librapidcheck-dev python3-numpy)
 
 # Where this system's own apt takes Debian from.
 sid_mirror() {

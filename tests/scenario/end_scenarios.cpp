@@ -161,6 +161,51 @@ TEST(EndScenario, ARawThreadInTheMainInterpreterDoesNoHarm) {
   EXPECT_EQ(child.out, "bye\n");
 }
 
+SCENARIO(buffers_after_the_end) {
+  // One that C++ holds, one that only the main interpreter holds, a result that nobody has taken, and a part
+  // of memory whose other handles died inside Python.
+  std::atomic<int> released = 0;
+  const auto make = [&released](std::size_t size) {
+    auto* memory = new std::vector<char>(size, 'x');
+    return Buffer::adopt(memory->data(), size, [&released, memory](void*) {
+      delete memory;
+      ++released;
+    });
+  };
+  Buffer held = make(3);
+  Buffer part;
+  Future<Buffer> unread;
+  {
+    Runtime python;
+    SubinterpreterExecutor pool(python, {.pinned_workers = 1});
+    exec(pool.main(),
+         "import __main__\nkept = None\ndef keep(buffer):\n  global kept\n  kept = memoryview(buffer)");
+    get(pool.main().call<void>("__main__:keep", make(4)));
+    get(pool.pinned(0).call<void>("builtins:len", held));
+    unread = pool.pinned(0).submit([&](Worker&) { return make(5); });
+    part = get(pool.pinned(0).call<Buffer>("builtins:memoryview", make(6))).view({.shape = {2, 3}});
+    unread.wait();
+  }
+  REQUIRE(released == 0);
+  REQUIRE(part.bytes()[1] == std::byte{'x'});
+  std::thread([&] {
+    held = {};
+    part = {};
+    REQUIRE(released == 2);
+    REQUIRE(unread.get().size() == 5);
+  }).join();
+  REQUIRE(released == 3);
+  const PyGILState_STATE state = PyGILState_Ensure();
+  REQUIRE(PyRun_SimpleString("import __main__; assert bytes(kept) == b'xxxx'; kept = None") == 0);
+  PyGILState_Release(state);
+  REQUIRE(released == 4);
+  return 0;
+}
+TEST(EndScenario, BuffersOutliveTheRuntime) {
+  const Child child = run_scenario("buffers_after_the_end");
+  EXPECT_TRUE(child.exited_with(0)) << child;
+}
+
 SCENARIO(attaches_after_the_end) {
   // Like a foreign thread of an extension that comes late: the interpreter is quiesced, not gone.
   auto python = std::make_unique<Runtime>();

@@ -29,15 +29,12 @@
 #include <utility>
 #include <vector>
 
-#ifndef INTERPOOL_STRESS_PASSES
-#define INTERPOOL_STRESS_PASSES 100000
-#endif
-
 namespace interpool::test {
 namespace {
 
 constexpr std::size_t kThreads = 3;
-constexpr std::uint64_t kPassesPerRound = 10000;  // after which the interpreters end
+constexpr std::uint64_t kPasses = 100'000;
+constexpr std::uint64_t kPassesPerRound = 10'000;  // after which the interpreters end
 constexpr std::size_t kElements = 8;
 /// How many handles and how many futures a thread has at most.
 constexpr std::size_t kHandles = 20;
@@ -234,7 +231,7 @@ void run_round(std::uint64_t seed, std::uint64_t passes, std::size_t& made) {
 }
 
 TEST(BuffersStress, EachIsReleasedOnceAndNotWhileAnybodyHasIt) {
-  const std::uint64_t passes = option("--passes", INTERPOOL_STRESS_PASSES);
+  const std::uint64_t passes = option("--passes", kPasses);
   const std::uint64_t seed = option("--seed", std::random_device{}());
   std::printf("%llu passes, --seed %llu\n", static_cast<unsigned long long>(passes),
               static_cast<unsigned long long>(seed));

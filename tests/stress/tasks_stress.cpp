@@ -308,9 +308,28 @@ class Producer {
   Tally tally_;
 };
 
+/// Calls on a thread that is attached, meanwhile; a quarter of them fails.
+TaskCounts call_attached(SubinterpreterExecutor& pool, std::uint64_t calls) {
+  AttachedThread python = pool.attach();
+  TaskCounts counts{.accepted = 1, .completed = 1};  // attaching is the first one
+  for (int number = 0; counts.accepted <= calls; ++number) {
+    ++counts.accepted;
+    try {
+      if (number % 4 == 0)
+        throw std::logic_error("no error: " + python.call<std::string>("builtins:chr", -1));
+      EXPECT_EQ(python.call<int>("builtins:abs", -number), number);
+      ++counts.completed;
+    } catch (const PythonError&) {
+      ++counts.failed;
+    }
+  }
+  return counts;
+}
+
 /// Whether pool.stats() says of each lane what the program knows of it.
-void check_stats(const ExecutorStats& stats, const Tally& tally, bool pooled) {
-  std::array<TaskCounts, 3> expected;  // pinned, pooled, main
+void check_stats(const ExecutorStats& stats, const Tally& tally, const TaskCounts& attached, bool pooled) {
+  std::array<TaskCounts, 4> expected;  // pinned, pooled, main, attached
+  expected[3] = attached;
   for (std::size_t i = 0; i < kLanes; ++i) {
     TaskCounts& lane = expected.at(i == kLanes - 1 ? 2 : i < 2 && pooled ? 1 : 0);
     lane.accepted += tally.by_lane.at(i).accepted;
@@ -319,7 +338,7 @@ void check_stats(const ExecutorStats& stats, const Tally& tally, bool pooled) {
     lane.cancelled += tally.by_lane.at(i).cancelled;
     lane.timed_out += tally.by_lane.at(i).timed_out;
   }
-  const std::array lanes = {Lane::kPinned, Lane::kPooled, Lane::kMain};
+  const std::array lanes = {Lane::kPinned, Lane::kPooled, Lane::kMain, Lane::kAttached};
   for (std::size_t i = 0; i < lanes.size(); ++i) {
     const LaneStats& lane = stats.lanes.at(static_cast<std::size_t>(lanes.at(i)));
     EXPECT_EQ(lane.lane, lanes.at(i));
@@ -330,7 +349,8 @@ void check_stats(const ExecutorStats& stats, const Tally& tally, bool pooled) {
     EXPECT_EQ(lane.tasks.timed_out, expected.at(i).timed_out) << to_string(lane.lane);
     EXPECT_EQ(lane.queued, 0U) << to_string(lane.lane);
     EXPECT_EQ(lane.running, 0U) << to_string(lane.lane);
-    if (lane.lane == Lane::kMain) continue;
+    // The one is the Runtime's, and the thread of the other has ended.
+    if (lane.lane == Lane::kMain || lane.lane == Lane::kAttached) continue;
     std::uint64_t completed = 0;
     std::uint64_t failed = 0;
     for (const WorkerStats& worker : stats.workers) {
@@ -341,7 +361,8 @@ void check_stats(const ExecutorStats& stats, const Tally& tally, bool pooled) {
     EXPECT_EQ(completed, lane.tasks.completed) << to_string(lane.lane);
     EXPECT_EQ(failed, lane.tasks.failed) << to_string(lane.lane);
   }
-  EXPECT_EQ(stats.tasks.accepted, tally.completed + tally.failed + tally.cancelled + tally.timed_out);
+  EXPECT_EQ(stats.tasks.accepted,
+            tally.completed + tally.failed + tally.cancelled + tally.timed_out + attached.accepted);
   EXPECT_EQ(stats.tasks.settled(), stats.tasks.accepted);
 }
 
@@ -352,6 +373,7 @@ void run_mix(std::size_t tasks, ExecutorOptions options) {
   std::printf("%zu tasks, --seed %llu\n", tasks, static_cast<unsigned long long>(seed));
   std::vector<Account> accounts(tasks);
   Tally tally;
+  TaskCounts attached;
   ExecutorReport report;
   {
     options.pinned_workers = kPinned;
@@ -373,13 +395,17 @@ void run_mix(std::size_t tasks, ExecutorOptions options) {
         }
       });
     }
+    threads.emplace_back([&] { attached = call_attached(pool, tasks / 10); });
     for (std::thread& thread : threads) thread.join();
     for (const std::string& problem : problems) ASSERT_EQ(problem, "");
     for (const auto& producer : producers) tally += producer->tally();
     const TaskCounts counts = pool.counts();
-    EXPECT_EQ(counts.accepted, tasks);
-    EXPECT_EQ(counts.settled(), tasks);
-    check_stats(pool.stats(), tally, pooled);
+    EXPECT_EQ(attached.failed, (tasks / 10 + 3) / 4);
+    EXPECT_EQ(counts.accepted, tasks + attached.accepted);
+    EXPECT_EQ(counts.settled(), counts.accepted);
+    check_stats(pool.stats(), tally, attached, pooled);
+    tally.completed += attached.completed;
+    tally.failed += attached.failed;
     report = pool.stop({.drain = kPatience, .timeout = kPatience});
   }
 
@@ -394,8 +420,8 @@ void run_mix(std::size_t tasks, ExecutorOptions options) {
   EXPECT_EQ(tally.wrong, 0U) << "tasks that came to something else than they should";
 
   EXPECT_TRUE(report.drained);
-  EXPECT_EQ(report.tasks.accepted, tasks);
-  EXPECT_EQ(report.tasks.settled(), tasks);
+  EXPECT_EQ(report.tasks.accepted, tasks + attached.accepted);
+  EXPECT_EQ(report.tasks.settled(), report.tasks.accepted);
   EXPECT_EQ(report.tasks.completed, tally.completed);
   EXPECT_EQ(report.tasks.failed, tally.failed);
   EXPECT_EQ(report.tasks.cancelled, tally.cancelled);

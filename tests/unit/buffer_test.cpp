@@ -854,14 +854,14 @@ TEST(BufferOnTheMainLane, AStructureKeepsTheFormatThatItsMakerGaveIt) {
 #ifdef INTERPOOL_TEST_NUMPY
 TEST(BufferOnTheMainLane, NumpySeesTheSameMemory) {
   SubinterpreterExecutor pool(runtime(), {.pinned_workers = 1});
-  const Buffer buffer = Buffer::adopt(numbers<double>(6), {2, 3});
+  const Buffer buffer = Buffer::adopt(numbers<float>(6), {2, 3});
   using Found = std::tuple<double, Shape, Buffer>;
   const auto [sum, shape, transposed] =
       get(pool.main().call<Found>("interpool_buffers:doubled_by_numpy", buffer));
-  EXPECT_EQ(buffer, Buffer::adopt(std::vector<double>{0, 2, 4, 6, 8, 10}, {2, 3}));
+  EXPECT_EQ(buffer, Buffer::adopt(std::vector<float>{0, 2, 4, 6, 8, 10}, {2, 3}));
   EXPECT_EQ(sum, 30.0);
   EXPECT_EQ(shape, (Shape{2, 3}));
-  EXPECT_EQ(transposed, Buffer::adopt(std::vector<double>{0, 6, 2, 8, 4, 10}, {3, 2}))
+  EXPECT_EQ(transposed, Buffer::adopt(std::vector<float>{0, 6, 2, 8, 4, 10}, {3, 2}))
       << "a copy, in C order";
 }
 

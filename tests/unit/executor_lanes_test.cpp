@@ -121,11 +121,9 @@ TEST_F(Lanes, NoInterpreterExistsBeforeTheFirstTaskAndOneAfterIt) {
 
 TEST_F(Lanes, AWorkerWithoutATaskHasNoInterpreter) {
   SubinterpreterExecutor pool(runtime(), {.pooled = {.threads = 8}});
-  std::set<std::int64_t> used;
-  for (int i = 0; i < 50; ++i)
-    used.insert(get(pool.submit([](Worker& worker) { return worker.interpreter_id(); })));
+  get(pool.submit([] {}));
   get(pool.main().submit([] {}));  // creating one needs main's GIL for a moment
-  EXPECT_EQ(runtime().interpreter_count(), used.size()) << "one that ran no task was created";
+  EXPECT_EQ(runtime().interpreter_count(), 1U) << "one that ran no task was created";
 }
 
 TEST_F(Lanes, PinnedTasksStayOnTheirWorker) {
