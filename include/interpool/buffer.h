@@ -102,7 +102,9 @@ concept BufferElement = detail::element_code<T>() != 0;
 /// A moved-from and a default-constructed Buffer is empty: no bytes, of format "B", read-only.
 class INTERPOOL_API Buffer {
  public:
+  /// Of no bytes.
   Buffer() noexcept = default;
+  /// Another handle to the same memory; so is what is assigned. What is moved from has no bytes.
   Buffer(const Buffer& other) noexcept;
   Buffer(Buffer&& other) noexcept : rep_(std::exchange(other.rep_, nullptr)) {}
   Buffer& operator=(const Buffer& other) noexcept {

@@ -19,7 +19,7 @@ enum class ErrorCode : std::uint8_t {
   kQueueFull,     ///< The queue was full and the executor rejects. Try again later.
   kShutdown,      ///< The executor was closed before the task was accepted. It never will be.
   kAbandoned,     ///< Given up while it ran: what it did, or still does, is unknown.
-  kWorker,        ///< No interpreter could be set up for it. The next task tries again.
+  kWorker,        ///< No interpreter for it: a task may be tried again, an Object has to be created anew.
   kConversion,    ///< A value does not convert; what Python did before that is done.
   kDeadlock,      ///< The call would have waited for itself. Fix the program.
   kUsage,         ///< A bad option, name or call. Fix the program.
@@ -205,7 +205,9 @@ INTERPOOL_PLAIN_ERROR(QueueFullError);
 INTERPOOL_PLAIN_ERROR(ShutdownError);
 /// The task was given up while it ran; its thread may still be in it.
 INTERPOOL_PLAIN_ERROR(AbandonedError);
-/// No interpreter could be created or set up for the task, which did not run.
+/// There is no interpreter for the work, which did not run. One for the task could not be created or set up:
+/// the next task tries again. The one that an Object lived in has ended: create it anew. Or threads could not
+/// be started.
 INTERPOOL_PLAIN_ERROR(WorkerError);
 /// The call would have waited for something that waits for the caller.
 INTERPOOL_PLAIN_ERROR(DeadlockError);

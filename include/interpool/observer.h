@@ -80,9 +80,11 @@ class INTERPOOL_API Observer {
   virtual void task_accepted(const TaskEvent& task) noexcept;
   /// Its work is about to run, on the calling thread.
   virtual void task_started(const TaskEvent& task) noexcept;
+  /// It has its outcome; see above for when.
   virtual void task_settled(const TaskEvent& task) noexcept;
   /// It exists; what is imported into it before its first task may still be missing.
   virtual void interpreter_started(const InterpreterEvent& interpreter) noexcept;
+  /// It is gone: with its executor or its thread, or since another one replaces it.
   virtual void interpreter_ended(const InterpreterEvent& interpreter) noexcept;
 };
 

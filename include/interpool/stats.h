@@ -82,7 +82,9 @@ struct LaneStats {
 };
 
 /// One worker of the executor's own, or a thread that is attached to it. The main lane's belongs to the
-/// Runtime and is none of them.
+/// Runtime and is none of them. A task that waits is no worker's yet, and those that were cancelled or ran out of
+/// time in a queue have never had one: these are in LaneStats, and what waits for one interpreter in
+/// InterpreterStats::queued.
 struct WorkerStats {
   Lane lane = Lane::kPooled;
   /// Its number in the lane.
@@ -147,6 +149,7 @@ struct ExecutorStats {
 /// `executor`, `lane`, `worker`, `interpreter` and `outcome`. Several executors go into one text by one call;
 /// give them different names, as no two series may have the same labels.
 INTERPOOL_API std::string to_prometheus(std::span<const ExecutorStats> executors);
+/// The same of one executor.
 INTERPOOL_API std::string to_prometheus(const ExecutorStats& executor);
 
 }  // namespace interpool
