@@ -69,14 +69,20 @@ class CallGate {
   /// After close(): gives the call under way up. False if there is none, or if somebody has done that.
   template <class F>
   bool give_up(F account) noexcept INTERPOOL_EXCLUDES(mutex_) {
-    // A thread on its way in or out is nowhere for a few instructions, unless the system has stopped it
-    // there.
-    while (on_the_way()) std::this_thread::yield();
-    {
-      const MutexLock lock(mutex_);
-      if (!busy()) return false;
-      account();
-      given_up_.store(true, std::memory_order_release);  // release: the account
+    for (;;) {
+      {
+        const MutexLock lock(mutex_);
+        const Call call = call_.load(std::memory_order_acquire);  // acquire: pairs with try_enter()
+        if (call == Call::kNone || given_up_.load(std::memory_order_relaxed)) return false;
+        if (call == Call::kInside) {
+          account();
+          given_up_.store(true, std::memory_order_release);  // release: the account
+          break;
+        }
+      }
+      // On its way in or out it will be neither in a few instructions, unless the system has stopped it
+      // there.
+      std::this_thread::yield();
     }
     announce();  // others may wait for it, too
     return true;
@@ -95,10 +101,6 @@ class CallGate {
  private:
   enum class Call : std::uint8_t { kNone, kEntering, kInside, kLeaving };
 
-  [[nodiscard]] bool on_the_way() const noexcept {
-    const Call call = call_.load(std::memory_order_acquire);  // acquire: pairs with try_enter()
-    return call == Call::kEntering || call == Call::kLeaving;
-  }
   template <class F>
   bool leave_closed(F account) noexcept INTERPOOL_EXCLUDES(mutex_) {
     bool given_up = false;

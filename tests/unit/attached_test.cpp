@@ -7,8 +7,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -391,6 +394,38 @@ TEST_F(Attached, AnInterpreterThatCannotBeSetUpIsAnErrorOfAttach) {
     EXPECT_THROW((void)pool.attach(), WorkerError) << "and again: it was tried anew";
     EXPECT_EQ(runtime().interpreter_count(), 0U);
   });
+}
+
+TEST_F(Attached, CallsThatEndAsTheyAreGivenUpAreCountedOnce) {
+  std::uint64_t given_up = 0;
+  for (int round = 0; round < 100; ++round) {
+    auto pool = std::make_unique<SubinterpreterExecutor>(runtime(), options());
+    std::vector<std::thread> threads;
+    Event both_call;
+    std::atomic<int> calling = 0;
+    for (int i = 0; i < 2; ++i) {
+      threads.emplace_back([&, executor = pool.get()] {
+        AttachedThread python = executor->attach();
+        if (++calling == 2) both_call.set();
+        try {
+          for (;;) (void)python.call<int>("builtins:abs", -1);
+        } catch (const ShutdownError&) {
+        }
+      });
+    }
+    both_call.wait();
+    const ExecutorReport report = pool->stop({.timeout = 0ms});
+    EXPECT_EQ(report.tasks.settled(), report.tasks.accepted);
+    given_up += report.tasks.abandoned;
+    for (std::thread& thread : threads) thread.join();
+    const TaskCounts counts = pool->counts();
+    EXPECT_EQ(counts.settled(), counts.accepted);
+    EXPECT_EQ(counts.accepted, report.tasks.accepted);
+    EXPECT_EQ(counts.abandoned, report.tasks.abandoned);
+  }
+  std::printf("%llu calls were given up\n", static_cast<unsigned long long>(given_up));
+  for (const std::string& line : take_log())
+    EXPECT_EQ(line.find("bug of interpool"), std::string::npos) << line;
 }
 
 TEST_F(Attached, ComingAndGoingWhileOthersWorkAndPoolsEnd) {
