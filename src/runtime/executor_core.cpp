@@ -148,40 +148,31 @@ ExecutorCore::ExecutorCore(std::shared_ptr<RuntimeCore> runtime, ExecutorOptions
   const InterpreterTeller teller = {.observer = observer(), .executor = &options_.name};
   // Unaddressed tasks are for the pooled workers where there are any.
   const bool pinned_share = options_.pooled.threads == 0;
-  for (std::size_t i = 0; i < options_.pinned_workers; ++i) {
-    workers_.push_back(
-        std::make_shared<WorkerThread>(WorkerThread::Setup{.lane = Lane::kPinned,
-                                                           .index = i,
-                                                           .shared_group = i,
-                                                           .shared = pinned_share ? shared_.get() : nullptr,
-                                                           .spin = options_.spin,
-                                                           .searching = &searching_,
-                                                           .admission = &admission_,
-                                                           .hooks = &options_.hooks,
-                                                           .recycle = recycle(),
-                                                           .log = &runtime_->log(),
-                                                           .teller = teller,
-                                                           .gate = callback_gate_},
-                                       new_place()));
-  }
+  // `group`: of those that take from the shared queue, those with one interpreter.
+  const auto new_worker = [&](Lane lane, std::size_t index, std::size_t group,
+                              const std::shared_ptr<InterpreterPlace>& place) {
+    workers_.push_back(std::make_shared<WorkerThread>(
+        WorkerThread::Setup{.lane = lane,
+                            .index = index,
+                            .shared_group = group,
+                            .shared = lane == Lane::kPooled || pinned_share ? shared_.get() : nullptr,
+                            .spin = options_.spin,
+                            .searching = &searching_,
+                            .admission = &admission_,
+                            .hooks = &options_.hooks,
+                            .recycle = recycle(),
+                            .log = &runtime_->log(),
+                            .teller = teller,
+                            .gate = callback_gate_},
+        place));
+  };
+  for (std::size_t i = 0; i < options_.pinned_workers; ++i) new_worker(Lane::kPinned, i, i, new_place());
   const std::size_t first_pooled = places_.size();
   for (std::size_t i = 0; i < options_.pooled.interpreters; ++i)
     new_place(options_.pooled.threads > i + options_.pooled.interpreters);
   for (std::size_t i = 0; i < options_.pooled.threads; ++i) {
     const std::size_t place = i % options_.pooled.interpreters;
-    workers_.push_back(std::make_shared<WorkerThread>(WorkerThread::Setup{.lane = Lane::kPooled,
-                                                                          .index = i,
-                                                                          .shared_group = place,
-                                                                          .shared = shared_.get(),
-                                                                          .spin = options_.spin,
-                                                                          .searching = &searching_,
-                                                                          .admission = &admission_,
-                                                                          .hooks = &options_.hooks,
-                                                                          .recycle = recycle(),
-                                                                          .log = &runtime_->log(),
-                                                                          .teller = teller,
-                                                                          .gate = callback_gate_},
-                                                      places_[first_pooled + place]));
+    new_worker(Lane::kPooled, i, place, places_[first_pooled + place]);
   }
 }
 

@@ -1,5 +1,6 @@
 // Futures in coroutines: who resumes them, and what becomes of those that nobody does.
 #include "support/busy.h"
+#include "support/coroutine.h"
 #include "support/executors.h"
 #include "support/pool.h"
 
@@ -22,17 +23,6 @@ namespace interpool::test {
 namespace {
 
 using namespace std::chrono_literals;
-
-/// A coroutine that starts at once, belongs to nobody and is gone at its end: the least that co_await needs.
-struct Detached {
-  struct promise_type {
-    Detached get_return_object() noexcept { return {}; }
-    std::suspend_never initial_suspend() noexcept { return {}; }
-    std::suspend_never final_suspend() noexcept { return {}; }
-    void return_void() noexcept {}
-    void unhandled_exception() noexcept { std::terminate(); }
-  };
-};
 
 /// One that its owner destroys, wherever it stands.
 class Owned {

@@ -2,6 +2,7 @@
 // same. A debug CPython counts references; others count the blocks of memory that Python has allocated, which
 // finds less.
 #include "support/busy.h"
+#include "support/coroutine.h"
 #include "support/native_modules.h"
 #include "support/runtime.h"
 #include "support/sync.h"
@@ -77,16 +78,6 @@ void while_queued(const Submitter& worker, const CallOptions& options, Settle se
   busy.future().get();
 }
 
-/// A coroutine that starts at once and is gone at its end.
-struct Detached {
-  struct promise_type {
-    Detached get_return_object() noexcept { return {}; }
-    std::suspend_never initial_suspend() noexcept { return {}; }
-    std::suspend_never final_suspend() noexcept { return {}; }
-    void return_void() noexcept {}
-    void unhandled_exception() noexcept { std::terminate(); }
-  };
-};
 Detached await_both(const Submitter& worker, Event& done) {
   EXPECT_EQ(co_await worker.call<int>("builtins:abs", -3), 3);
   try {
