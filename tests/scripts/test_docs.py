@@ -307,7 +307,9 @@ class Checker:
     def check_output(self, document, line, example):
         found = re.search(r"^EXPECTED = (\{.*?^\})", self.read("tests/scripts/test_examples.py"), re.M | re.S)
         output = ast.literal_eval(found.group(1)).get(example) if found else None
-        if output and output not in (text for _, _, text in document.blocks):
+        if output is None:
+            self.report(document, line, f"test_examples.py does not run {example}")
+        elif output and output not in (text for _, _, text in document.blocks):
             self.report(document, line, f"the output of {example} is not shown, or is not what test_examples.py expects")
 
     def check_fragments(self):
@@ -344,7 +346,9 @@ TREE = {
     "CMakeLists.txt": "option(INTERPOOL_KNOWN)\nadd_library(interpool::interpool ALIAS interpool)\n",
     "CMakePresets.json": '{"configurePresets": [{"name": "dev"}], "testPresets": [{"name": "dev"}]}',
     "LICENSE": "MIT\n",
-    "examples/CMakeLists.txt": "quickstart\nsilent\n",
+    "examples/CMakeLists.txt": "quickstart\nsilent\nunrun\n",
+    "examples/unrun/CMakeLists.txt": "add_executable(unrun main.cpp)\n",
+    "examples/unrun/main.cpp": "int main() { return 4; }\n",
     "examples/silent/CMakeLists.txt": "add_executable(silent main.cpp)\n",
     "examples/silent/main.cpp": "int main() { return 3; }\n",
     "tests/scripts/test_examples.py": "EXPECTED = {\n    \"quickstart\": \"1\\n\",\n    \"silent\": \"2\\n\",\n}\n",
@@ -419,6 +423,7 @@ BLOCKS = [
     ("cpp", "int main() { return 2; }\n", True),
     ("cpp", "int main() { return 1; }\n", True),  # the source of an example, but not one that is built
     ("cpp", "int main() { return 3; }\n", True),  # its output is not shown
+    ("cpp", "int main() { return 4; }\n", True),  # no test runs it
     ("text", "1\n", False),
     ("cpp", "python.stop(pool.in_flight());\n", False),
     ("cpp", "python.stop(nothing);\n", True),
