@@ -82,8 +82,8 @@ struct LaneStats {
 };
 
 /// One worker of the executor's own, or a thread that is attached to it. The main lane's belongs to the
-/// Runtime and is none of them. A task that waits is no worker's yet, and those that were cancelled or ran out of
-/// time in a queue have never had one: these are in LaneStats, and what waits for one interpreter in
+/// Runtime and is none of them. A task that waits is no worker's yet, and those that were cancelled or ran
+/// out of time in a queue have never had one: these are in LaneStats, and what waits for one interpreter in
 /// InterpreterStats::queued.
 struct WorkerStats {
   Lane lane = Lane::kPooled;

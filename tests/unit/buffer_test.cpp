@@ -861,8 +861,7 @@ TEST(BufferOnTheMainLane, NumpySeesTheSameMemory) {
   EXPECT_EQ(buffer, Buffer::adopt(std::vector<float>{0, 2, 4, 6, 8, 10}, {2, 3}));
   EXPECT_EQ(sum, 30.0);
   EXPECT_EQ(shape, (Shape{2, 3}));
-  EXPECT_EQ(transposed, Buffer::adopt(std::vector<float>{0, 6, 2, 8, 4, 10}, {3, 2}))
-      << "a copy, in C order";
+  EXPECT_EQ(transposed, Buffer::adopt(std::vector<float>{0, 6, 2, 8, 4, 10}, {3, 2})) << "a copy, in C order";
 }
 
 TEST(BufferOnTheMainLane, NumpysArraysAreCopiedWithTheirLayout) {

@@ -1,6 +1,6 @@
 // Futures in coroutines: who resumes them, and what becomes of those that nobody does.
-#include "support/busy.h"
 #include "support/coroutine.h"
+#include "support/busy.h"
 #include "support/executors.h"
 #include "support/pool.h"
 
